@@ -1,0 +1,94 @@
+"""What the campaign's numbered events say, folded into one picture; the display draws nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from labqueue.problem import Problem
+
+ENDED = ("completed", "failed", "cancelled", "superseded", "expired")
+
+
+@dataclass
+class Progress:
+    """Grows by `take`, an event at a time."""
+
+    problem: Problem
+    budget: int
+    states: dict[str, str] = field(default_factory=dict)  # by experiment code
+    points: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    running: dict[str, str] = field(default_factory=dict)  # instrument -> code
+    outputs: dict[str, dict[str, float]] = field(default_factory=dict)
+    scores: list[tuple[str, float]] = field(default_factory=list)  # in the order of completion
+    staleness: list[int] = field(default_factory=list)
+    model_version: int = 0
+    model_rows: int = 0
+    superseded: int = 0
+    runners: dict[str, list[str]] = field(default_factory=dict)  # code -> instruments that claimed it
+    finished: str = ""
+    lost: dict[str, str] = field(default_factory=dict)  # code -> instrument that fell silent
+
+    def take(self, event: Mapping[str, Any]) -> str | None:
+        """Applies one event; a sentence where it is worth one."""
+        kind, data = str(event["type"]), event.get("data") or {}
+        code, instrument = str(data.get("code", "")), str(event.get("instrument") or "")
+        if code:
+            self.states[code] = str(data.get("state"))
+        if kind == "experiment.claimed":
+            self.running[instrument] = code
+            self.runners.setdefault(code, []).append(instrument)
+            if data.get("staleness") is not None:
+                self.staleness.append(int(data["staleness"]))
+            if code in self.lost:
+                return f"{code}, lost by {self.lost[code]}, is run again by {instrument}"
+        elif kind == "experiment.lost":
+            self._free(code)
+            self.lost[code] = instrument
+            return f"{instrument} fell silent; {code} went back to its place in the queue"
+        elif kind == "experiment.result":
+            return self._result(code, data)
+        elif kind == "experiment.superseded":
+            self.superseded += 1
+        elif kind == "model.trained":
+            self.model_version, self.model_rows = int(data["version"]), int(data["rows"])
+        elif kind == "campaign.finished":
+            self.finished = str(data.get("reason"))
+        elif kind in ("experiment.attempt_failed", "model.failed", "suggestion.failed"):
+            return f"{kind}: {data.get('reason')}"
+        return None
+
+    def _result(self, code: str, data: Mapping[str, Any]) -> str | None:
+        self.outputs.setdefault(code, {}).update(data.get("outputs") or {})
+        if data.get("verdict") != "accepted" or data.get("state") != "completed":
+            return None
+        self._free(code)
+        score = self.problem.score(self.outputs[code])
+        if score is None:
+            return None
+        before = self.best
+        self.scores.append((code, score))
+        again = f", {code} in the end by {self.runners[code][-1]}" if code in self.lost else ""
+        better = before is None or score > before[1]
+        return f"{code}: {score:,.0f}{' (best so far)' if better else ''}{again}"
+
+    def _free(self, code: str) -> None:
+        self.running = {name: each for name, each in self.running.items() if each != code}
+
+    @property
+    def best(self) -> tuple[str, float] | None:
+        return max(self.scores, key=lambda each: each[1], default=None)
+
+    @property
+    def completed(self) -> int:
+        return len(self.scores)
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(self.states.values())
+
+    @property
+    def mean_staleness(self) -> float | None:
+        return sum(self.staleness) / len(self.staleness) if self.staleness else None

@@ -1,0 +1,181 @@
+"""Models, suggestions, inquiries and the leases of learning."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+def create() -> None:
+    op.create_table(
+        "inquiries",
+        sa.Column("id", sa.Uuid(), nullable=False, comment="Named by the one who asks."),
+        sa.Column("campaign_id", sa.BigInteger(), nullable=False, comment="About which."),
+        sa.Column("kind", sa.Text(), nullable=False, comment="suggest, predict or train."),
+        sa.Column("request", JSONB(), nullable=True, comment="What is asked."),
+        sa.Column("actor", sa.Text(), nullable=False, comment="Who asks."),
+        sa.Column("state", sa.Text(), nullable=False, comment="open, running, answered, failed or expired."),
+        sa.Column("answer", JSONB(), nullable=True, comment="Null until answered."),
+        sa.Column(
+            "message", sa.Text(), nullable=False, comment="What went wrong, in a sentence; empty otherwise."
+        ),
+        sa.Column("fence", sa.Integer(), nullable=False, comment="Rises with each worker that takes it."),
+        sa.Column(
+            "deadline",
+            sa.TIMESTAMP(timezone=True),
+            nullable=False,
+            comment="Unanswered after it, it expires.",
+        ),
+        sa.Column(
+            "issued_at",
+            sa.TIMESTAMP(timezone=True),
+            nullable=True,
+            comment="When its command was last sent; null if never.",
+        ),
+        sa.Column(
+            "created_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+            comment="When the row was written, by the database's clock.",
+        ),
+        sa.CheckConstraint("kind IN ('suggest', 'predict', 'train')", name=op.f("inquiries_kind_check")),
+        sa.CheckConstraint(
+            "state IN ('open', 'running', 'answered', 'failed', 'expired')",
+            name=op.f("inquiries_state_check"),
+        ),
+        sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("inquiries_campaign_id_fk")),
+        sa.PrimaryKeyConstraint("id", name=op.f("inquiries_pk")),
+        comment="Questions that need a model.",
+    )
+    op.create_index(
+        "inquiries_due_index",
+        "inquiries",
+        ["created_at"],
+        postgresql_where=sa.text("state IN ('open', 'running')"),
+    )
+    op.create_table(
+        "jobs",
+        sa.Column("campaign_id", sa.BigInteger(), nullable=False, comment="Whose."),
+        sa.Column(
+            "kind", sa.Text(), nullable=False, comment="train or suggest: one of each at a time per campaign."
+        ),
+        sa.Column(
+            "wished",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Data revision (train) or counter (suggest) that is asked for; due while above done.",
+        ),
+        sa.Column("done", sa.BigInteger(), nullable=False, comment="The one that is done."),
+        sa.Column("holder", sa.Text(), nullable=False, comment="The worker that has it; empty if none."),
+        sa.Column(
+            "fence",
+            sa.Integer(),
+            nullable=False,
+            comment="Rises with each holder: what a stale one writes is refused.",
+        ),
+        sa.Column(
+            "deadline",
+            sa.TIMESTAMP(timezone=True),
+            nullable=True,
+            comment="Of its holder's lease; null if none.",
+        ),
+        sa.Column(
+            "issued_at",
+            sa.TIMESTAMP(timezone=True),
+            nullable=True,
+            comment="When its command was last sent; null if never.",
+        ),
+        sa.Column("deaths", sa.Integer(), nullable=False, comment="Holders that died at this revision."),
+        sa.Column("revision", sa.BigInteger(), nullable=False, comment="What the present holder works on."),
+        sa.Column("error", sa.Text(), nullable=False, comment="What went wrong last; empty if nothing."),
+        sa.CheckConstraint("kind IN ('train', 'suggest')", name=op.f("jobs_kind_check")),
+        sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("jobs_campaign_id_fk")),
+        sa.PrimaryKeyConstraint("campaign_id", "kind", name=op.f("jobs_pk")),
+        comment="Single-flight leases of training and suggesting.",
+    )
+    op.create_table(
+        "models",
+        sa.Column("campaign_id", sa.BigInteger(), nullable=False, comment="Whose."),
+        sa.Column("version", sa.Integer(), nullable=False, comment="From 1."),
+        sa.Column(
+            "data_revision",
+            sa.BigInteger(),
+            nullable=False,
+            comment="What it saw: every result up to this revision.",
+        ),
+        sa.Column("accepted", sa.BigInteger(), nullable=False, comment="Accepted results up to then."),
+        sa.Column(
+            "problem_version", sa.Integer(), nullable=False, comment="The problem that it was trained on."
+        ),
+        sa.Column("rows", sa.Integer(), nullable=False, comment="Training rows that it saw."),
+        sa.Column("state", sa.LargeBinary(), nullable=False, comment="Its state, no pickle; at most 16 MB."),
+        sa.Column("sha256", sa.Text(), nullable=False, comment="Of the state: checked before it is loaded."),
+        sa.Column("metrics", JSONB(), nullable=False, comment="How well it fits."),
+        sa.Column("device", sa.Text(), nullable=False, comment="Kind of device that trained it."),
+        sa.Column("versions", JSONB(), nullable=False, comment="Of the libraries that trained it."),
+        sa.Column("seconds", sa.Double(), nullable=False, comment="How long the training took."),
+        sa.Column(
+            "created_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+            comment="When the row was written, by the database's clock.",
+        ),
+        sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("models_campaign_id_fk")),
+        sa.PrimaryKeyConstraint("campaign_id", "version", name=op.f("models_pk")),
+        comment="Trained surrogates. Append-only.",
+    )
+    op.create_table(
+        "suggestions",
+        sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False, comment="Given once."),
+        sa.Column("campaign_id", sa.BigInteger(), nullable=False, comment="Whose."),
+        sa.Column(
+            "number",
+            sa.Integer(),
+            nullable=False,
+            comment="Within its campaign: with the seed, its only randomness.",
+        ),
+        sa.Column(
+            "snapshot",
+            JSONB(),
+            nullable=False,
+            comment="All that it is a pure function of; large parts by revision and version.",
+        ),
+        sa.Column(
+            "snapshot_hash",
+            sa.Text(),
+            nullable=False,
+            comment="Of the snapshot: computed again, it must be the same.",
+        ),
+        sa.Column(
+            "candidates", JSONB(), nullable=False, comment="What came out, with reasons and expectations."
+        ),
+        sa.Column(
+            "effort", JSONB(), nullable=False, comment="Iterations spent; says so where a deadline cut it."
+        ),
+        sa.Column("device", sa.Text(), nullable=False, comment="Kind of device."),
+        sa.Column("versions", JSONB(), nullable=False, comment="Of the libraries."),
+        sa.Column("data_revision", sa.BigInteger(), nullable=False, comment="What it saw."),
+        sa.Column("model_version", sa.Integer(), nullable=False, comment="The model it used; 0: none."),
+        sa.Column("seconds", sa.Double(), nullable=False, comment="How long it took."),
+        sa.Column(
+            "created_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+            comment="When the row was written, by the database's clock.",
+        ),
+        sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("suggestions_campaign_id_fk")),
+        sa.PrimaryKeyConstraint("id", name=op.f("suggestions_pk")),
+        sa.UniqueConstraint("campaign_id", "number", name=op.f("suggestions_campaign_id_number_key")),
+        comment="Suggestions and the snapshots they can be computed from again. Append-only.",
+    )
+
+
+def drop() -> None:
+    op.drop_table("suggestions")
+    op.drop_table("models")
+    op.drop_table("jobs")
+    op.drop_table("inquiries")

@@ -1,0 +1,1 @@
+"""Learning: encoding, designs, Gaussian processes and acquisition. Imports torch; only workers import this."""

@@ -1,0 +1,138 @@
+"""Monotone maps that make an output's distribution easier for a Gaussian process, and the way back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import yeojohnson_normmax
+from torch import Tensor
+
+from .encoding import Array
+from .values import LearningError
+
+IDENTITY, LOG, POWER = "identity", "log", "power"
+
+#: Model space is clipped this many standard deviations beyond the data before the way back: exp() runs away.
+_REACH = 6.0
+
+
+@dataclass(frozen=True)
+class Warp:
+    """lab -> standardised model space: z = (w((y - center) / spread) - mean) / scale.
+
+    kind    identity; log of y itself (positive outputs only); power: Yeo-Johnson with exponent `power` in [0, 2]
+    low, high   the reach of the data in z, for the way back
+    """
+
+    kind: str
+    center: float
+    spread: float
+    power: float
+    mean: float
+    scale: float
+    low: float
+    high: float
+
+    def forward(self, values: Array) -> Array:
+        return np.asarray((self._bend((values - self.center) / self.spread) - self.mean) / self.scale)
+
+    def slope(self, values: Array) -> Array:
+        """dz/dy."""
+        x = (values - self.center) / self.spread
+        if self.kind == LOG:
+            bend = 1 / np.maximum(x, _SMALL)
+        elif self.kind == POWER:
+            bend = np.where(
+                x >= 0,
+                (np.maximum(x, 0) + 1) ** (self.power - 1),
+                (1 - np.minimum(x, 0)) ** (1 - self.power),
+            )
+        else:
+            bend = np.ones_like(x)
+        return np.asarray(bend / (self.spread * self.scale))
+
+    def back(self, z: Tensor) -> Tensor:
+        """Differentiable way back to lab units."""
+        x = z * self.scale + self.mean
+        if self.kind != IDENTITY:
+            x = z.clamp(self.low - _REACH, self.high + _REACH) * self.scale + self.mean
+        if self.kind == LOG:
+            x = x.exp()
+        elif self.kind == POWER:
+            p, up, down = self.power, x.clamp_min(0), -x.clamp_max(0)
+            rise = up.expm1() if p < _EDGE else (up * p + 1) ** (1 / p) - 1
+            fall = down.expm1() if p > 2 - _EDGE else (down * (2 - p) + 1) ** (1 / (2 - p)) - 1
+            x = torch.where(x >= 0, rise, -fall)
+        return x * self.spread + self.center
+
+    def _bend(self, x: Array) -> Array:
+        if self.kind == LOG:
+            return np.asarray(np.log(np.maximum(x, _SMALL)))
+        if self.kind == POWER:
+            p, up, down = self.power, np.maximum(x, 0), -np.minimum(x, 0)
+            rise = np.log1p(up) if p < _EDGE else ((up + 1) ** p - 1) / p
+            fall = np.log1p(down) if p > 2 - _EDGE else ((down + 1) ** (2 - p) - 1) / (2 - p)
+            return np.where(x >= 0, rise, -fall)
+        return x
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Warp:
+        """Raises LearningError where the state was not written by this program."""
+        try:
+            warp = cls(str(body["kind"]), *(float(body[name]) for name in _NUMBERS))
+        except (KeyError, TypeError, ValueError) as error:
+            raise LearningError("The model state has no usable output transform.") from error
+        numbers = [getattr(warp, name) for name in _NUMBERS]
+        sound = warp.kind in (IDENTITY, LOG, POWER) and all(map(math.isfinite, numbers))
+        if not sound or warp.spread <= 0 or warp.scale <= 0:
+            raise LearningError("The model state has no usable output transform.")
+        return warp
+
+
+_NUMBERS = ("center", "spread", "power", "mean", "scale", "low", "high")
+_SMALL = 1e-12
+_EDGE = 1e-6
+
+
+def candidates(values: Array) -> list[Warp]:
+    """The maps worth comparing for these values, the plainest first."""
+    found = [_standardised(IDENTITY, values, 0.0, 1.0, 1.0)]
+    if len(values) < 3 or np.ptp(values) <= 0:
+        return found
+    if values.min() > 0:
+        found.append(_standardised(LOG, values, 0.0, float(np.median(values)), 1.0))
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    spread = float(high - low) or float(np.std(values))
+    power = float(np.clip(yeojohnson_normmax((values - middle) / spread), 0.0, 2.0))
+    found.append(_standardised(POWER, values, float(middle), spread, power))
+    return found
+
+
+def refreshed(warp: Warp, values: Array) -> Warp:
+    """The same kind of map, standardised for these values."""
+    return next((each for each in candidates(values) if each.kind == warp.kind), candidates(values)[0])
+
+
+def _standardised(kind: str, values: Array, center: float, spread: float, power: float) -> Warp:
+    raw = Warp(kind, center, spread, power, 0.0, 1.0, 0.0, 0.0).forward(values)
+    mean = float(np.mean(raw))
+    scale = float(np.std(raw, ddof=1)) if len(raw) > 1 else 0.0
+    scale = scale if scale > _SMALL else 1.0
+    return Warp(
+        kind,
+        center,
+        spread,
+        power,
+        mean,
+        scale,
+        float((raw.min() - mean) / scale),
+        float((raw.max() - mean) / scale),
+    )

@@ -1,0 +1,68 @@
+"""The `labqueue` command: serve an instrument, look after campaigns, repair a spool, find what is wrong.
+
+Exit codes: 0 done; 1 it could not be done, said in a short paragraph on stderr; 2 the command was not understood.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from labqueue.errors import LabqueueError, UnavailableError
+
+from . import campaigns, decisions, doctor, queues, serving, spools
+from .show import explain
+
+DESCRIPTION = "Labqueue: claim experiments, run them, never lose a result."
+EPILOG = """\
+LABQUEUE_URL and LABQUEUE_TOKEN say which server is meant (default http://localhost:8000, no token).
+
+  labqueue status                                     what needs a person, then everything else
+  labqueue serve lab:measure --queue q --instrument i  run a Python function as an instrument
+  labqueue doctor                                     what is wrong here, and what to do
+"""
+AWAY = "--url or LABQUEUE_URL says which server is meant; `labqueue doctor` looks closer."
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    whole = argparse.ArgumentParser(
+        "labqueue",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = whole.add_subparsers(metavar="COMMAND", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    where = common.add_argument_group("server")
+    where.add_argument("--url", help="the server's address (default: LABQUEUE_URL)")
+    where.add_argument("--token", help="the token (default: LABQUEUE_TOKEN, which others cannot see)")
+    for part in (serving, campaigns, queues, decisions, spools, doctor):
+        part.add(verbs, common)
+    return whole
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    args = parser().parse_args(argv)
+    try:
+        with ExitStack() as args.stack:
+            code: int = args.call(args)
+            sys.stdout.flush()
+            return code
+    except LabqueueError as error:
+        said = explain(error)
+        print(f"{said} {AWAY}" if isinstance(error, UnavailableError) else said, file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read our output has enough (`labqueue results ... | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{where}{error.strerror or error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+    return 1

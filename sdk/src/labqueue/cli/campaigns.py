@@ -1,0 +1,368 @@
+"""labqueue campaign, status, stage, experiments, results."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from labqueue.client import Client
+from labqueue.errors import FieldError, InvalidError, NotFoundError
+from labqueue.problem import Problem
+
+from .connect import Verbs, add_json, add_reason, client
+from .files import CampaignFile, pairs, read_campaign, read_document, read_rows
+from .show import cell, counts, dump, many, moment, table
+
+
+def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    one = verbs.add_parser("status", parents=[common], help="what needs a person, then everything else")
+    add_json(one)
+    one.set_defaults(call=status)
+
+    group = verbs.add_parser("campaign", help="create, validate, list, show, pause, resume, finish")
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    one = actions.add_parser("create", parents=[common], help="create the campaign that a file describes")
+    one.add_argument("file", help="JSON, or YAML where PyYAML is installed")
+    add_json(one)
+    one.set_defaults(call=create)
+    one = actions.add_parser("validate", help="check a campaign's file without a server")
+    one.add_argument("file")
+    one.set_defaults(call=validate)
+    one = actions.add_parser("list", parents=[common], help="all campaigns")
+    add_json(one)
+    one.set_defaults(call=list_all)
+    one = actions.add_parser("show", parents=[common], help="one campaign: states, best so far, model")
+    one.add_argument("campaign")
+    add_json(one)
+    one.set_defaults(call=show)
+    for action, what in (
+        ("pause", "no staging and no claims until it is resumed"),
+        ("resume", "go on"),
+        ("finish", "cancel what is staged, let runs end, go on taking results"),
+    ):
+        one = actions.add_parser(action, parents=[common], help=what)
+        one.add_argument("campaign")
+        add_reason(one)
+        one.set_defaults(call=act, action=action)
+
+    one = verbs.add_parser("stage", parents=[common], help="stage experiments: all of them or none")
+    one.add_argument("campaign")
+    one.add_argument("values", nargs="*", metavar="NAME=VALUE", help="the parameters of one experiment")
+    source = one.add_mutually_exclusive_group()
+    source.add_argument("--csv", metavar="FILE", help="a row per experiment, a column per parameter")
+    source.add_argument(
+        "--json", metavar="FILE", dest="json_file", help="a list of {parameters or payload, ...}"
+    )
+    one.add_argument("--priority", type=int, default=0, help="higher ones are claimed first (default 0)")
+    one.add_argument("--reason", default="", help="why these")
+    one.add_argument("--key", help="the batch's name: staged twice under the same key, it is there once")
+    one.add_argument("--propose", action="store_true", help="wait for approval before they may be claimed")
+    one.set_defaults(call=stage)
+
+    one = verbs.add_parser("experiments", parents=[common], help="the experiments of a campaign")
+    one.add_argument("campaign")
+    one.add_argument("--state", help="only those in this state (staged, leased, held, ...)")
+    add_json(one)
+    one.set_defaults(call=experiments)
+    one = verbs.add_parser("results", parents=[common], help="the results of a campaign")
+    one.add_argument("campaign")
+    how = one.add_mutually_exclusive_group()
+    how.add_argument("--csv", action="store_true", help="print CSV")
+    add_json(how)
+    one.set_defaults(call=results)
+
+
+# -- status and campaigns
+
+
+def status(args: argparse.Namespace) -> int:
+    """Begins with what needs a person."""
+    found = client(args).status()
+    print(dump(found) if args.json else status_text(found))
+    return 0
+
+
+def status_text(found: Mapping[str, Any]) -> str:
+    parts = []
+    waiting = found.get("attention") or []
+    for number, each in enumerate(waiting, 1):
+        lines = [f"{number}. {each.get('title') or each.get('kind')}", each.get("what"), each.get("do")]
+        parts.append("\n   ".join(line for line in lines if line))
+    parts = ["Needs a person:", *parts] if waiting else ["Nothing needs a person."]
+    parts.append(
+        _section("Campaigns", CAMPAIGN_HEADER, [_campaign_row(x) for x in found.get("campaigns") or ()])
+    )
+    queues = [
+        (x.get("name"), x.get("state"), counts(x["counts"]) if "counts" in x else "", x.get("reason"))
+        for x in found.get("queues") or ()
+    ]
+    parts.append(_section("Queues", ("name", "state", "experiments", "reason"), queues))
+    instruments = [instrument_row(each) for each in found.get("instruments") or ()]
+    parts.append(_section("Instruments", INSTRUMENT_HEADER, instruments))
+    workers = [_worker_row(each) for each in found.get("workers") or ()]
+    parts.append(_section("Workers", ("kind", "does", "process", "last heard"), workers))
+    return "\n\n".join(part for part in parts if part)
+
+
+#: A worker that has not been heard for so long is taken for dead.
+SILENT_SECONDS = 30.0
+
+
+def _worker_row(each: Mapping[str, Any]) -> tuple[Any, ...]:
+    info, seconds = each.get("info") or {}, each.get("seconds") or 0.0
+    silent = seconds > SILENT_SECONDS
+    does = info.get("queues") or ("leads" if info.get("leads") and not silent else "")
+    heard = f"{seconds:.0f} s ago" + (": silent" if silent else "")
+    return each.get("kind"), does, each.get("holder"), heard
+
+
+INSTRUMENT_HEADER = ("name", "queue", "state", "adapter", "last seen", "failures", "reason")
+
+
+def instrument_row(each: Mapping[str, Any]) -> tuple[Any, ...]:
+    held = each.get("held_experiment")
+    return (
+        each.get("name"),
+        each.get("queue"),
+        each.get("state"),
+        "live" if each.get("live") else "silent",
+        moment(each.get("last_seen")),
+        each.get("failures") or None,
+        each.get("reason") or (f"experiment {held} is held" if held is not None else ""),
+    )
+
+
+def _section(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    return f"{title}\n" + table(header, rows) if rows else ""
+
+
+CAMPAIGN_HEADER = ("name", "state", "queue", "best", "experiments", "reason")
+
+
+def _campaign_row(each: Mapping[str, Any]) -> tuple[Any, ...]:
+    best = (each.get("best") or {}).get("score")
+    return (
+        each.get("name"),
+        each.get("state"),
+        each.get("queue"),
+        best,
+        counts(each.get("counts")),
+        each.get("reason"),
+    )
+
+
+def create(args: argparse.Namespace) -> int:
+    """Makes the queue first, where it is missing and the file says how."""
+    file = read_campaign(args.file)
+    server = client(args)
+    made_queue = _make_queue(server, file)
+    campaign = server.create_campaign(
+        file.name,
+        queue=file.queue,
+        problem=file.problem.to_json(),
+        strategy=file.strategy.to_json(),
+        owner=file.owner,
+        weight=file.weight,
+        seed=file.seed,
+    )
+    if args.json:
+        print(dump(campaign))
+        return 0
+    if made_queue:
+        print(f"The queue {file.queue} was created.")
+    print(
+        f"The campaign {file.name} is {campaign.get('state', 'active')}: {_size(file)}, queue {file.queue}."
+    )
+    return 0
+
+
+def _make_queue(server: Client, file: CampaignFile) -> bool:
+    if file.policy is None:
+        return False
+    try:
+        server.queue(file.queue)
+    except NotFoundError:
+        server.put_queue(file.queue, **file.policy)
+        return True
+    return False
+
+
+def validate(args: argparse.Namespace) -> int:
+    """What a server would say to the definition; needs none."""
+    file = read_campaign(args.file)
+    print(f"{args.file} is good: campaign {file.name}, {_size(file)}, queue {file.queue}.")
+    return 0
+
+
+def _size(file: CampaignFile) -> str:
+    problem = file.problem
+    inputs = "opaque items" if problem.opaque else many(len(problem.parameters), "parameter")
+    goals = many(len(problem.objectives), "objective")
+    return f"{inputs}, {many(len(problem.outputs), 'output')}, {goals}, method {file.strategy.method}"
+
+
+def list_all(args: argparse.Namespace) -> int:
+    found = client(args).campaigns()
+    print(dump(found) if args.json else table(CAMPAIGN_HEADER, map(_campaign_row, found)) if found else NONE)
+    return 0
+
+
+NONE = "There is no campaign yet. `labqueue campaign create FILE` makes one."
+
+
+def show(args: argparse.Namespace) -> int:
+    found = client(args).campaign(args.campaign)
+    if args.json:
+        print(dump(found))
+        return 0
+    best = found.get("best")
+    rows = [
+        ("state", f"{found.get('state')}. {found.get('reason') or ''}".rstrip(" .")),
+        ("owner", found.get("owner")),
+        ("queue", found.get("queue")),
+        ("experiments", counts(found.get("counts"))),
+        ("best", f"{cell(best['score'])} by {best['code']}" if best else "nothing yet"),
+        ("conditions", best and best.get("parameters")),
+        ("outputs", best and best.get("outputs")),
+        ("model", found.get("model_version")),
+        ("created", moment(found.get("created_at"))),
+        ("finished", moment(found.get("finished_at"))),
+    ]
+    print("\n".join(f"{name:12} {cell(value)}" for name, value in rows if value is not None))
+    return 0
+
+
+def act(args: argparse.Namespace) -> int:
+    found = client(args).campaign_action(args.campaign, args.action, args.reason)
+    print(f"The campaign {args.campaign} is {found.get('state')}.")
+    return 0
+
+
+# -- staging
+
+
+def stage(args: argparse.Namespace) -> int:
+    """From words, a CSV or a JSON file; prints each row that is wrong, and stages none then."""
+    if bool(args.values) == bool(args.csv or args.json_file):
+        raise InvalidError("Say what to stage: NAME=VALUE words, --csv FILE or --json FILE; one of them.")
+    server = client(args)
+    problem = Problem.from_json(server.campaign(args.campaign)["problem"])
+    items = _items(args, problem)
+    for item in items:
+        item.setdefault("priority", args.priority)
+        item.setdefault("reason", args.reason)
+    try:
+        answer = server.stage(args.campaign, items, key=args.key, propose=args.propose)
+    except InvalidError as error:
+        errors = [_where(each, args.csv, bool(args.values)) for each in error.errors]
+        raise InvalidError(error.message, errors=errors) from None
+    made = answer["experiments"]
+    print(f"{many(len(made), 'experiment')} staged: {', '.join(each['code'] for each in made)}.")
+    return 0
+
+
+def _items(args: argparse.Namespace, problem: Problem) -> list[dict[str, Any]]:
+    if args.csv:
+        return read_rows(args.csv, problem)
+    if args.values:
+        return [{"parameters": pairs(args.values, problem)}]
+    items = read_document(args.json_file)
+    if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
+        raise InvalidError(f"{args.json_file} must hold a list of objects, one for each experiment.")
+    known = ("parameters", "payload", "priority", "reason", "expires_at", "pinned")
+    plain = [not any(name in each for name in ("parameters", "payload")) for each in items]
+    return [
+        {"parameters": each} if is_plain and not set(each) <= set(known) else dict(each)
+        for each, is_plain in zip(items, plain)
+    ]
+
+
+def _where(error: FieldError, path: str | None, one: bool) -> FieldError:
+    """`items[3].tau` as the line of the CSV that it came from; of the only row, just `tau`."""
+    place, _, rest = error.field.partition(".")
+    if one and rest:
+        return replace(error, field=rest)
+    if path is None or not place.startswith("items["):
+        return error
+    line = int(place[6:-1]) + 2
+    return replace(error, field=f"line {line}, {rest}" if rest else f"line {line}")
+
+
+# -- experiments and results
+
+
+def experiments(args: argparse.Namespace) -> int:
+    found = list(client(args).experiments(args.campaign, args.state))
+    if args.json:
+        print(dump(found))
+        return 0
+    names = _names(found, "parameters")
+    outputs = _names(found, "outputs")
+    header = ["code", "state", "priority", *names, *outputs, "why"]
+    rows = [
+        [
+            each.get("code"),
+            each.get("state"),
+            each.get("priority") or None,
+            *(_inner(each, "parameters", name) for name in names),
+            *(_inner(each, "outputs", name) for name in outputs),
+            each.get("state_reason") or each.get("reason"),
+        ]
+        for each in found
+    ]
+    print(table(header, rows) if rows else "There are none.")
+    return 0
+
+
+def results(args: argparse.Namespace) -> int:
+    found = list(client(args).results(args.campaign))
+    if args.json:
+        print(dump(found))
+        return 0
+    names, outputs = _names(found, "parameters"), _names(found, "outputs")
+    header = ["code", *names, *outputs, "outcome", "verdict", "instrument", "measured_at", "comment"]
+    rows = [_result_row(each, names, outputs) for each in found]
+    if args.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+    else:
+        print(table(header, map(_with_moment, rows)) if rows else "There are no results yet.")
+    return 0
+
+
+def _with_moment(row: Sequence[Any]) -> list[Any]:
+    *before, at, comment = row
+    return [*before, moment(at), comment]
+
+
+def _result_row(each: Mapping[str, Any], names: Sequence[str], outputs: Sequence[str]) -> list[Any]:
+    """The parameters as they really were, where that is known."""
+    return [
+        each.get("code") or each.get("experiment"),
+        *(_inner(each, "actual", name, _inner(each, "parameters", name)) for name in names),
+        *(_inner(each, "outputs", name) for name in outputs),
+        each.get("outcome") or "measured",
+        each.get("verdict"),
+        each.get("instrument"),
+        each.get("measured_at") or each.get("recorded_at"),
+        each.get("comment"),
+    ]
+
+
+def _names(rows: Sequence[Mapping[str, Any]], key: str) -> list[str]:
+    """Every name that any row has, in the order in which they come."""
+    seen: dict[str, None] = {}
+    for row in rows:
+        if isinstance(row.get(key), Mapping):
+            seen.update(dict.fromkeys(row[key]))
+    return list(seen)
+
+
+def _inner(row: Mapping[str, Any], key: str, name: str, otherwise: Any = None) -> Any:
+    inner = row.get(key)
+    return inner.get(name, otherwise) if isinstance(inner, Mapping) else otherwise

@@ -1,0 +1,99 @@
+"""labqueue show, decide, approve, reject, cancel, restage: a person's word on single experiments."""
+
+from __future__ import annotations
+
+import argparse
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from labqueue.errors import InvalidError
+
+from .connect import Verbs, add_json, add_reason, client
+from .files import pairs
+from .show import cell, dump, moment, table
+
+DECISIONS = ("run_again", "complete", "give_up")
+
+
+def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    one = verbs.add_parser("show", parents=[common], help="one experiment: its attempts, results and notes")
+    one.add_argument("experiment", help="its number or its code")
+    add_json(one)
+    one.set_defaults(call=show)
+    one = verbs.add_parser("decide", parents=[common], help="what becomes of a held experiment")
+    one.add_argument("experiment")
+    one.add_argument("decision", choices=DECISIONS)
+    one.add_argument("outputs", nargs="*", metavar="OUTPUT=NUMBER", help="for complete: what was measured")
+    one.add_argument("--comment", default="", help="for complete: kept beside the result")
+    add_reason(one)
+    one.set_defaults(call=decide)
+    for action, what in (
+        ("approve", "proposed experiments may be claimed"),
+        ("reject", "proposed experiments are cancelled"),
+        ("cancel", "cancel; where an instrument runs it, ask it to stop"),
+        ("restage", "give a failed experiment another round of attempts"),
+    ):
+        one = verbs.add_parser(action, parents=[common], help=what)
+        one.add_argument("experiments", nargs="+", metavar="experiment")
+        add_reason(one)
+        one.set_defaults(call=act, action=action)
+
+
+def act(args: argparse.Namespace) -> int:
+    """One after the other; stops at the first that cannot be done."""
+    server = client(args)
+    for name in args.experiments:
+        found = server.experiment_action(
+            name, "replay" if args.action == "restage" else args.action, args.reason
+        )
+        wished = args.action == "cancel" and found.get("state") == "leased"
+        more = ": its instrument has been asked to stop" if wished else ""
+        print(f"{found.get('code', name)} is {found.get('state')}{more}.")
+    return 0
+
+
+def decide(args: argparse.Namespace) -> int:
+    result = None
+    if args.decision == "complete":
+        outputs = pairs(args.outputs)
+        if not outputs:
+            raise InvalidError("To complete it, say what was measured: OUTPUT=NUMBER for each output.")
+        result = {"id": str(uuid.uuid4()), "outputs": outputs, "comment": args.comment}
+    elif args.outputs:
+        raise InvalidError(f"Outputs belong to complete, not to {args.decision}.")
+    found = client(args).decide(args.experiment, args.decision, args.reason, result)
+    print(f"{found.get('code', args.experiment)} is {found.get('state')}.")
+    return 0
+
+
+def show(args: argparse.Namespace) -> int:
+    found = client(args).experiment(args.experiment)
+    print(dump(found) if args.json else experiment_text(found))
+    return 0
+
+
+def experiment_text(found: Mapping[str, Any]) -> str:
+    plain = ("code", "campaign", "state", "state_reason", "priority", "reason", "parameters", "outputs")
+    lines = [f"{name:12} {cell(found[name])}" for name in plain if found.get(name) not in (None, "", {})]
+    attempts = [
+        (
+            each.get("number"),
+            each.get("instrument"),
+            each.get("ended") or each.get("state") or "running",
+            moment(each.get("started_at")),
+            each.get("run_ref"),
+            each.get("reason"),
+            " / ".join(cell(note) for note in each.get("notes") or ()),
+        )
+        for each in found.get("attempts") or ()
+    ]
+    header = ("attempt", "instrument", "end", "started", "run", "reason", "notes")
+    results = [
+        (each.get("id"), each.get("outcome") or "measured", each.get("outputs"), each.get("comment"))
+        for each in found.get("results") or ()
+    ]
+    parts = ["\n".join(lines)]
+    parts += [table(header, attempts)] if attempts else []
+    parts += [table(("result", "outcome", "outputs", "comment"), results)] if results else []
+    return "\n\n".join(parts)

@@ -1,0 +1,144 @@
+"""Reads definitions that people wrote: collects every fault instead of stopping at the first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from .errors import FieldError
+
+_MISSING: Any = object()
+
+
+class Reader:
+    """Typed access to a JSON object; what is wrong is appended to `errors` and a harmless value returned."""
+
+    def __init__(self) -> None:
+        self.errors: list[FieldError] = []
+
+    def wrong(self, field: str, message: str, value: Any = None, allowed: Any = None, hint: str = "") -> None:
+        if isinstance(value, float) and not math.isfinite(value):
+            value = repr(value)
+        self.errors.append(FieldError(field, message, value, allowed, hint))
+
+    def only(self, body: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+        for key in body:
+            if key not in known:
+                near = get_close_matches(str(key), known, n=1, cutoff=0.5)
+                hint = f"Did you mean {near[0]}?" if near else ""
+                self.wrong(_join(place, key), "is not known here.", body[key], ", ".join(known), hint)
+
+    def object(self, value: Any, place: str) -> Mapping[str, Any]:
+        if isinstance(value, Mapping):
+            return value
+        self.wrong(place, "must be an object.", value)
+        return {}
+
+    def objects(
+        self, body: Mapping[str, Any], key: str, place: str, limit: int
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        items = self._list(body, key, place, ())
+        if len(items) > limit:
+            self.wrong(_join(place, key), f"has more than {limit} entries.", len(items), limit)
+        for number, item in enumerate(items[:limit]):
+            where = f"{_join(place, key)}[{number}]"
+            if isinstance(item, Mapping):
+                yield where, item
+            else:
+                self.wrong(where, "must be an object.", item)
+
+    def text(
+        self, body: Mapping[str, Any], key: str, place: str, default: Any = _MISSING, limit: int = 10_000
+    ) -> str:
+        value = self._get(body, key, place, default)
+        if value is _MISSING:
+            return ""
+        if not isinstance(value, str) or (default is _MISSING and not value.strip()):
+            self.wrong(_join(place, key), "must be text.", value)
+            return ""
+        if len(value) > limit or not all(letter.isprintable() for letter in value.replace("\n", "")):
+            self.wrong(_join(place, key), f"must be printable text of at most {limit} letters.", value[:50])
+        return value
+
+    def number(self, body: Mapping[str, Any], key: str, place: str, default: Any = _MISSING) -> float:
+        value = self._get(body, key, place, default)
+        if value is _MISSING:
+            return 0.0
+        if not _finite(value):
+            self.wrong(_join(place, key), "must be a finite number.", value)
+            return 0.0
+        return float(value)
+
+    def whole(
+        self, body: Mapping[str, Any], key: str, place: str, default: Any = _MISSING, low: int = 0
+    ) -> int:
+        value = self._get(body, key, place, default)
+        if value is _MISSING:
+            return low
+        if not _finite(value) or value != int(value) or value < low:
+            self.wrong(_join(place, key), f"must be a whole number of at least {low}.", value)
+            return low
+        return int(value)
+
+    def flag(self, body: Mapping[str, Any], key: str, place: str, default: bool) -> bool:
+        value = body.get(key, default)
+        if not isinstance(value, bool):
+            self.wrong(_join(place, key), "must be true or false.", value, "true, false")
+            return default
+        return value
+
+    def choice(
+        self, body: Mapping[str, Any], key: str, place: str, allowed: Sequence[str], default: Any = _MISSING
+    ) -> str:
+        value = self._get(body, key, place, default)
+        if value is _MISSING:
+            return ""
+        if not isinstance(value, str) or value not in allowed:
+            near = get_close_matches(str(value), allowed, n=1, cutoff=0.5)
+            hint = f"Did you mean {near[0]}?" if near else ""
+            self.wrong(_join(place, key), f"must be one of {', '.join(allowed)}.", value, list(allowed), hint)
+            return ""
+        return value
+
+    def texts(self, body: Mapping[str, Any], key: str, place: str) -> list[str]:
+        items = self._list(body, key, place, _MISSING)
+        good = [item for item in items if isinstance(item, str) and item.strip()]
+        if len(good) != len(items) or not items:
+            self.wrong(_join(place, key), "must be a list of texts, not empty.", list(items)[:10])
+        return good
+
+    def numbers(self, body: Mapping[str, Any], key: str, place: str) -> list[float]:
+        items = self._list(body, key, place, _MISSING)
+        good = [float(item) for item in items if _finite(item)]
+        if len(good) != len(items) or not items:
+            self.wrong(_join(place, key), "must be a list of finite numbers, not empty.")
+        return good
+
+    def _list(self, body: Mapping[str, Any], key: str, place: str, default: Any) -> Sequence[Any]:
+        value = self._get(body, key, place, default)
+        if isinstance(value, (list, tuple)):
+            return value
+        if value is not _MISSING:
+            self.wrong(_join(place, key), "must be a list.", value)
+        return ()
+
+    def _get(self, body: Mapping[str, Any], key: str, place: str, default: Any) -> Any:
+        value = body.get(key, default)
+        if value is _MISSING:
+            self.wrong(_join(place, key), "is missing.")
+        return value
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
+
+
+def _join(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else str(key)

@@ -1,0 +1,118 @@
+"""Inquiries: questions that need a model. A worker answers; the asker may wait."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from labqueue.errors import NotFoundError, UnavailableError
+from models.domain import records as r
+from services.api import shapes
+from services.api.answers import Json
+from services.api.call import Admitted, Call
+from services.api.names import Named
+from services.api.schemas import WAIT_LIMIT, Body, Wait, Whole
+from services.api.spec import says
+from services.flow import inquire
+from services.ports import Store
+
+router = APIRouter(tags=["inquiries"])
+
+OPEN = ("open", "running")
+
+
+class SuggestBody(Body):
+    """What would be run next? Nothing is staged by asking."""
+
+    count: Annotated[Whole, Field(ge=1, le=inquire.COUNT_LIMIT)] = 1
+    wait: Wait = 30.0
+
+
+class PredictBody(Body):
+    """What does the model expect there?"""
+
+    points: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=inquire.POINT_LIMIT)]
+    wait: Wait = 30.0
+
+
+ANSWER = {
+    "id": "7c1d2e3f-4a5b-4c6d-8e7f-0a1b2c3d4e5f",
+    "kind": "predict",
+    "state": "answered",
+    "request": {"points": [{"tau": 0.5}]},
+    "answer": {"predictions": [{"yield": {"mean": 0.8, "sd": 0.1}}], "model_version": 3},
+    "message": "",
+    "deadline": "2026-01-31T12:01:00Z",
+    "created_at": "2026-01-31T12:00:00Z",
+}
+
+
+@router.post(
+    "/campaigns/{campaign}/suggest",
+    summary="Ask what would be run next",
+    **says(
+        SuggestBody,
+        example={"count": 1, "wait": 30},
+        answer={**ANSWER, "kind": "suggest"},
+        problems=(404, 409, 422),
+    ),
+)
+async def suggest(campaign: Named, call: Admitted) -> Response:
+    """`open` after `wait` seconds: ask again under /inquiries/{id}."""
+    body = await call.read(SuggestBody)
+    return await _ask(call, campaign, "suggest", {"count": body.count}, body.wait)
+
+
+@router.post(
+    "/campaigns/{campaign}/predict",
+    summary="Ask what the model expects at some points",
+    **says(PredictBody, example={"points": [{"tau": 0.5}]}, answer=ANSWER, problems=(404, 409, 422)),
+)
+async def predict(campaign: Named, call: Admitted) -> Response:
+    """Mean and spread (standard deviation) of each output, in lab units."""
+    body = await call.read(PredictBody)
+    return await _ask(call, campaign, "predict", {"points": body.points}, body.wait)
+
+
+@router.get(
+    "/inquiries/{inquiry}", summary="An inquiry and its answer", **says(answer=ANSWER, problems=(404,))
+)
+async def show_inquiry(
+    inquiry: UUID, call: Admitted, wait: Annotated[float, Query(ge=0, le=WAIT_LIMIT)] = 0.0
+) -> Response:
+    found = await call.run(_find, call.store, inquiry)
+    call.caller.must_own(await call.hub.campaign_name(found.campaign_id) or "")
+    return await _wait(call, found, wait)
+
+
+async def _ask(call: Call, campaign: str, kind: str, request: dict[str, Any], wait: float) -> Response:
+    call.caller.must_own(campaign)
+    asked = await call.act(inquire.ask, call.store, call.context.ids, campaign, kind, request, call.actor)
+    if call.context.commands is not None:
+        with suppress(UnavailableError):  # the janitor sends it again
+            await call.run(call.context.commands.send, "inquire", str(asked.id))
+    return await _wait(call, asked, wait)
+
+
+async def _wait(call: Call, inquiry: r.Inquiry, seconds: float) -> Response:
+    until = time.monotonic() + seconds
+    if inquiry.state in OPEN and seconds > 0:
+        with call.hub.topics.watch(("inquiry", str(inquiry.id))) as watch:
+            async with call.client() as gone:
+                inquiry = await call.run(_find, call.store, inquiry.id)
+                while inquiry.state in OPEN and await watch.wait(until - time.monotonic(), gone):
+                    inquiry = await call.run(_find, call.store, inquiry.id)
+    return Json(shapes.inquiry(inquiry))
+
+
+def _find(store: Store, id: UUID) -> r.Inquiry:
+    with store.begin() as tx:
+        found = tx.inquiries.get(id)
+    if found is None:
+        raise NotFoundError(f"There is no inquiry {id}.")
+    return found

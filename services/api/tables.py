@@ -1,0 +1,88 @@
+"""A campaign's experiments and results as CSV, read from the database a page at a time while they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from labqueue.states import State
+from models.domain import records as r
+from services.api.answers import csv_lines
+from services.api.listings import experiments_page, results_page
+from services.api.shapes import Json
+from services.flow.shared import problem_of
+from services.store.postgres import PostgresStore
+
+CSV_PAGE = 1000
+
+
+def experiments_csv(store: PostgresStore, campaign: r.Campaign, state: State | None) -> Iterable[bytes]:
+    """One column per parameter and output; read from the database a page at a time as it is sent."""
+    problem = problem_of(campaign)
+    plain = (
+        "id",
+        "code",
+        "state",
+        "origin",
+        "priority",
+        "reason",
+        "outcome",
+        "attempts_made",
+        "staged_at",
+        "finished_at",
+    )
+    header = [
+        *plain,
+        *problem.names,
+        *(each.name for each in problem.outputs),
+        *(["payload"] if problem.opaque else []),
+    ]
+
+    def rows() -> Iterable[Sequence[Any]]:
+        for each in _all_pages(lambda after: experiments_page(store, campaign, state, after, CSV_PAGE)):
+            parameters, outputs = each["parameters"] or {}, each["outputs"]
+            yield [
+                *(each[name] for name in plain),
+                *(parameters.get(name) for name in problem.names),
+                *(outputs.get(name) for name in problem.output_names),
+                *([each["payload"]] if problem.opaque else []),
+            ]
+
+    return csv_lines(header, rows())
+
+
+def results_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
+    """One column per parameter (actual where reported, else planned) and output."""
+    problem = problem_of(campaign)
+    plain = (
+        "id",
+        "experiment",
+        "code",
+        "kind",
+        "verdict",
+        "outcome",
+        "instrument",
+        "actor",
+        "recorded_at",
+        "comment",
+        "message",
+    )
+    header = [*plain, *problem.names, *problem.output_names]
+
+    def rows() -> Iterable[Sequence[Any]]:
+        for each in _all_pages(lambda after: results_page(store, campaign, after, CSV_PAGE)):
+            parameters = {**(each["parameters"] or {}), **(each["actual"] or {})}
+            yield [
+                *(each[name] for name in plain),
+                *(parameters.get(name) for name in problem.names),
+                *(each["outputs"].get(name) for name in problem.output_names),
+            ]
+
+    return csv_lines(header, rows())
+
+
+def _all_pages(read: Callable[[int], tuple[list[Json], int | None]]) -> Iterable[Json]:
+    after: int | None = 0
+    while after is not None:
+        rows, after = read(after)
+        yield from rows

@@ -1,0 +1,71 @@
+"""due: the commands that the workers should hear now, read off Postgres. Lost ones are issued again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from models.domain import records as r
+from services.ports import Store, Transaction
+
+from .planning import NOTHING, training_due, wanted
+
+#: A command that brought nothing about within this time is issued again.
+AGAIN = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Command:
+    """`argument`: a campaign's id for train and suggest, else the row's own."""
+
+    name: str
+    argument: int | str
+
+
+def due(store: Store) -> list[Command]:
+    """What is due and was not issued just now; marked as issued."""
+    commands: list[Command] = []
+    with store.begin() as tx:
+        now = tx.now()
+        campaigns = [each for each in tx.campaigns.all() if each.state != "finished"]
+        for asked in tx.inquiries.due():
+            inquiry = tx.inquiries.lock(asked.id)
+            if inquiry is None or inquiry.state != "open" or not _stale(inquiry.issued_at, now):
+                continue
+            if inquiry.deadline is not None and inquiry.deadline > now:
+                tx.inquiries.save(inquiry, issued=True)
+                commands.append(Command("inquire", str(inquiry.id)))
+        last = tx.events.last()
+        for seen in tx.webhooks.all():
+            hook = tx.webhooks.lock(seen.id) if seen.cursor < last else None
+            waits = hook is not None and hook.retry_at is not None and hook.retry_at > now
+            if hook is not None and hook.state == "active" and hook.cursor < last and not waits:
+                tx.webhooks.save(replace(hook, retry_at=now + AGAIN))
+                commands.append(Command("notify", str(hook.id)))
+    for campaign in campaigns:
+        with store.begin() as tx:
+            commands += _learning(tx, campaign)
+    return commands
+
+
+def _learning(tx: Transaction, campaign: r.Campaign) -> list[Command]:
+    now = tx.now()
+    commands = []
+    train = tx.jobs.get(campaign.id, "train")
+    if training_due(campaign, train) and _free(train, now):
+        tx.jobs.save(tx.jobs.lock(campaign.id, "train"), issued=True)
+        commands.append(Command("train", campaign.id))
+    suggest = tx.jobs.get(campaign.id, "suggest")
+    if _free(suggest, now) and wanted(tx, campaign) != NOTHING:
+        tx.jobs.save(tx.jobs.lock(campaign.id, "suggest"), issued=True)
+        commands.append(Command("suggest", campaign.id))
+    return commands
+
+
+def _free(job: r.Job, now: datetime) -> bool:
+    running = job.deadline is not None and job.deadline > now
+    return not running and _stale(job.issued_at, now)
+
+
+def _stale(issued: datetime | None, now: datetime) -> bool:
+    return issued is None or now - issued > AGAIN

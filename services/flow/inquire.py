@@ -1,0 +1,129 @@
+"""inquire: a question that needs a model is a row with a deadline, answered by a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from labqueue.errors import ConflictError, FieldError, InvalidError, LabqueueError, NotFoundError
+from models.domain import records as r
+from services.ports import Ids, Learner, Snapshot, Store, Transaction
+
+from .shared import campaign_of, problem_of
+from .suggest import chosen_json, take_snapshot
+
+KINDS = ("suggest", "predict")
+COUNT_LIMIT = 100
+POINT_LIMIT = 10_000
+SECONDS = 60.0
+
+
+def ask(
+    store: Store, ids: Ids, campaign_name: str, kind: str, request: Mapping[str, Any], actor: str
+) -> r.Inquiry:
+    """`suggest` {count}: what would be chosen now, staged by nobody. `predict` {points}: mean and spread there."""
+    with store.begin() as tx:
+        campaign = campaign_of(tx, campaign_name)
+        problem = problem_of(campaign)
+        if problem.opaque:
+            raise ConflictError("This campaign's items are opaque: no model can be asked about them.")
+        body: dict[str, Any]
+        if kind not in KINDS:
+            rule = " or ".join(KINDS)
+            raise InvalidError(errors=[FieldError("kind", f"must be {rule}.", kind, rule)])
+        if kind == "suggest":
+            count = request.get("count", 1)
+            if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= COUNT_LIMIT:
+                rule = f"1 to {COUNT_LIMIT}"
+                raise InvalidError(errors=[FieldError("count", f"must be {rule}.", count, rule)])
+            body = {"count": count}
+        else:
+            points = request.get("points")
+            if not isinstance(points, (list, tuple)):
+                raise InvalidError(errors=[FieldError("points", "must be a list of points.", None)])
+            wrong = [
+                replace(each, field=f"points[{row}].{each.field}")
+                for row, point in enumerate(points)
+                for each in problem.check_point(point)
+            ]
+            if not 1 <= len(points) <= POINT_LIMIT:
+                rule = f"1 to {POINT_LIMIT} points"
+                wrong.append(FieldError("points", f"must be {rule}.", len(points), rule))
+            if wrong:
+                raise InvalidError("These points cannot be predicted as they stand.", errors=wrong)
+            body = {"points": [problem.normal(point) for point in points]}
+        inquiry = tx.inquiries.add(r.Inquiry(ids.uuid(), campaign.id, kind, body, actor), seconds=SECONDS)
+        tx.events.add([_event(inquiry)])
+    return inquiry
+
+
+def answer(store: Store, learner: Learner, inquiry_id: UUID) -> r.Inquiry:
+    """Answers it, once; a doubled command finds it running or answered and does nothing."""
+    device = learner.device()
+    with store.begin() as tx:
+        inquiry = tx.inquiries.lock(inquiry_id)
+        if inquiry is None:
+            raise NotFoundError(f"There is no inquiry {inquiry_id}.")
+        if inquiry.state != "open":
+            return inquiry
+        inquiry = replace(inquiry, state="running", fence=inquiry.fence + 1)
+        tx.inquiries.save(inquiry)
+        campaign = tx.campaigns.by_id(inquiry.campaign_id)
+        assert campaign is not None, "an inquiry's campaign is never deleted"
+        snapshot, model = take_snapshot(tx, campaign, inquiry.request.get("count", 1), device)
+    try:
+        found = _compute(learner, inquiry, snapshot, device)
+        done = replace(
+            inquiry, state="answered", answer={**found, "model_version": model.version if model else 0}
+        )
+    except (LabqueueError, ArithmeticError, ValueError, RuntimeError, MemoryError) as error:
+        done = replace(inquiry, state="failed", message=str(error)[:2000])
+    with store.begin() as tx:
+        now = tx.inquiries.lock(inquiry_id)
+        if now is None or now.state != "running" or now.fence != inquiry.fence:
+            return now or done
+        _put(tx, done)
+    return done
+
+
+def expire_inquiries(store: Store) -> list[r.Inquiry]:
+    """Those that nobody answered in time."""
+    with store.begin() as tx:
+        now = tx.now()
+        late = [each for each in tx.inquiries.due() if each.deadline is not None and each.deadline <= now]
+        expired = []
+        for each in late:
+            held = tx.inquiries.lock(each.id)
+            if held is not None and held.state in ("open", "running"):
+                why = "No worker answered in time. Is a suggester running?"
+                expired.append(replace(held, state="expired", message=why))
+                _put(tx, expired[-1])
+    return expired
+
+
+def _compute(learner: Learner, inquiry: r.Inquiry, snapshot: Snapshot, device: str) -> dict[str, Any]:
+    if inquiry.kind == "suggest":
+        suggested = learner.suggest(snapshot)
+        return {"candidates": [chosen_json(each) for each in suggested.candidates]}
+    if snapshot.model is None:
+        raise ConflictError("There is no model yet: it needs a few results first.")
+    found = learner.predict(
+        snapshot.problem, snapshot.rows, snapshot.model, inquiry.request["points"], device
+    )
+    return {
+        "predictions": [
+            {name: {"mean": mean, "sd": sd} for name, (mean, sd) in each.items()} for each in found
+        ]
+    }
+
+
+def _put(tx: Transaction, inquiry: r.Inquiry) -> None:
+    tx.inquiries.save(inquiry)
+    tx.events.add([_event(inquiry)])
+
+
+def _event(inquiry: r.Inquiry) -> r.Event:
+    data = {"inquiry": str(inquiry.id), "kind": inquiry.kind, "state": inquiry.state}
+    return r.Event(f"inquiry.{inquiry.state}", inquiry.actor, campaign_id=inquiry.campaign_id, data=data)

@@ -1,0 +1,450 @@
+"""What the flow needs from outside, as Protocols.
+
+Contract of every port, held by one suite on the real thing and on the fake (`tests/contracts`):
+
+* A transaction sees the database's time, commits when its block ends and undoes everything when the block
+  raises. `lock` and `pick` hold rows until then; several rows are locked in the order of their ids.
+* Values are frozen: `add` returns the stored value (with ids), `save` writes every field that may change.
+* An unknown name or id is None or absent from the answer, never an error; what the unique keys forbid raises
+  `ConflictError`; a database that does not answer raises `UnavailableError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from labqueue.problem import Problem
+from labqueue.states import State
+from labqueue.strategy import Strategy
+from models.domain import records as r
+
+
+class Queues(Protocol):
+    def get(self, name: str) -> r.Queue | None: ...
+    def lock(self, name: str) -> r.Queue | None:
+        """The queue, held against other writers; claims and stagings read on."""
+
+    def put(self, queue: r.Queue) -> None:
+        """Creates it or replaces its policies and state."""
+
+    def all(self) -> list[r.Queue]: ...
+
+
+class Campaigns(Protocol):
+    def get(self, name: str) -> r.Campaign | None: ...
+    def by_id(self, id: int) -> r.Campaign | None: ...
+    def lock(self, name: str) -> r.Campaign | None:
+        """The campaign, held against other writers (and against other stagings of it)."""
+
+    def add(self, campaign: r.Campaign) -> r.Campaign:
+        """Raises ConflictError if the name is taken."""
+
+    def save(self, campaign: r.Campaign) -> None:
+        """Writes all but what `Events.number` and `Models.add` keep: data_revision, accepted, model_*."""
+
+    def add_version(
+        self, campaign_id: int, kind: str, number: int, body: r.Json, actor: str, reason: str
+    ) -> None:
+        """`kind` problem or strategy: numbered, kept for ever."""
+
+    def version(self, campaign_id: int, kind: str, number: int) -> r.Json: ...
+    def all(self, *, state: str | None = None) -> list[r.Campaign]: ...
+    def flows(self, queue: str) -> list[tuple[r.Campaign, float]]:
+        """Unfinished campaigns that feed `queue`, each with its owner's weight."""
+
+    def owner(self, name: str) -> float:
+        """The owner's weight; the owner is created with weight 1 where unknown."""
+
+
+class Experiments(Protocol):
+    def get(self, ids: Sequence[int]) -> list[r.Experiment]: ...
+    def by_code(self, codes: Sequence[str]) -> list[r.Experiment]: ...
+    def lock(self, ids: Sequence[int]) -> list[r.Experiment]:
+        """In the order of their ids."""
+
+    def lock_of_attempts(self, attempts: Sequence[UUID]) -> list[r.Experiment]:
+        """The experiments that these attempts belong to, locked in the order of their ids."""
+
+    def pick(self, queue: str, limit: int) -> list[r.Experiment]:
+        """Up to `limit` claimable ones by (priority desc, tag, id), locked; those that others lock are skipped."""
+
+    def pick_these(self, queue: str, ids: Sequence[int]) -> list[r.Experiment]:
+        """Those of `ids` that are claimable in `queue`, locked; those that others lock are skipped."""
+
+    def claimable(self, queue: str, limit: int) -> tuple[int, float]:
+        """How many can be claimed (counted up to `limit`), and for how many seconds the oldest of them has waited."""
+
+    def head_tag(self, queue: str) -> float | None:
+        """The tag of the experiment that is served next; None where the queue is empty."""
+
+    def add(self, experiments: Sequence[r.Experiment]) -> list[r.Experiment]: ...
+    def save(self, experiments: Sequence[r.Experiment]) -> None: ...
+    def of_campaign(
+        self, campaign_id: int, states: Iterable[State], limit: int = 100_000
+    ) -> list[r.Experiment]:
+        """Ordered by id."""
+
+    def lock_of_campaign(self, campaign_id: int, states: Iterable[State]) -> list[r.Experiment]:
+        """Locked in the order of their ids; waits for those that others lock."""
+
+    def lock_replaceable(self, campaign_id: int) -> list[r.Experiment]:
+        """Staged, chosen by the suggester, neither approved nor pinned; those that others lock are skipped."""
+
+    def counts(self, campaign_id: int) -> dict[State, int]: ...
+    def drawn(self, campaign_id: int) -> int:
+        """How many of the initial design were drawn so far, whatever became of them."""
+
+    def set_ready(self, campaign_id: int, ready: bool) -> None: ...
+    def lock_expired(self, limit: int) -> list[r.Experiment]:
+        """Unclaimed (staged or proposed) and past their use-by date."""
+
+    def unfinished(self, campaign_id: int) -> list[r.Experiment]:
+        """Everything in flight (proposed, staged, leased, held, partial): the pending points. By id."""
+
+
+class Attempts(Protocol):
+    def get(self, ids: Sequence[UUID]) -> list[r.Attempt]: ...
+    def lock(self, ids: Sequence[UUID]) -> list[r.Attempt]:
+        """As they are now, held against renewal. In the order of their ids; after their experiments are locked."""
+
+    def add(self, attempts: Sequence[r.Attempt]) -> list[r.Attempt]:
+        """Deadline: the database's time plus the lease. claimed_at: the database's time."""
+
+    def save(self, attempts: Sequence[r.Attempt]) -> None:
+        """All but the deadline, which only `add`, `renew` and `extend_live` write. `started_at` and `ended_at` become
+        the database's time when the state first says so."""
+
+    def renew(
+        self, leases: Sequence[tuple[UUID, int]], instrument: str, adapter: str = ""
+    ) -> list[r.Renewal]:
+        """One statement for all leases (attempt, fence): live ones of a right fence get a full lease from now, and
+        the instrument was seen. `adapter`: who holds them from now on; "": who held them before."""
+
+    def overdue(self, limit: int) -> list[r.Attempt]:
+        """Live, not yet marked silent, past their deadline."""
+
+    def live_of(self, instrument: str) -> list[r.Attempt]: ...
+    def of_experiment(self, experiment_id: int) -> list[r.Attempt]: ...
+    def extend_live(self, seconds: float) -> int:
+        """Moves every live deadline on by `seconds` plus one lease of its own. How many moved."""
+
+
+class Instruments(Protocol):
+    def get(self, name: str) -> r.Instrument | None: ...
+    def lock(self, name: str) -> r.Instrument:
+        """Created where unknown."""
+
+    def save(self, instrument: r.Instrument, *, seen: bool = False) -> None:
+        """`seen`: stamps last_seen with the database's time."""
+
+    def all(self) -> list[r.Instrument]: ...
+
+
+class Claims(Protocol):
+    def get(self, key: str) -> r.Claim | None: ...
+    def add(self, claim: r.Claim) -> None:
+        """Raises ConflictError if the key exists."""
+
+
+class Batches(Protocol):
+    def get(self, campaign_id: int, key: str) -> r.StagedBatch | None: ...
+    def add(self, batch: r.StagedBatch) -> None: ...
+
+
+class Results(Protocol):
+    def get(self, ids: Sequence[UUID]) -> list[r.Result]:
+        """Results by their own ids, the refused ones left out."""
+
+    def add(self, results: Sequence[r.Result]) -> list[r.Result]:
+        """With `seq`, in order."""
+
+    def of_experiment(self, experiment_id: int) -> list[r.Result]:
+        """By seq."""
+
+    def retire(self, id: UUID, by_seq: int) -> None:
+        """The result is withdrawn or replaced: training leaves it out from that revision on."""
+
+    def readings(self, experiments: Sequence[int]) -> list[r.Reading]:
+        """The current ones."""
+
+    def add_readings(self, readings: Sequence[r.Reading]) -> None:
+        """Raises ConflictError if an output of an experiment would get a second current value."""
+
+    def retire_readings(self, experiment_id: int, outputs: Sequence[str], by_seq: int) -> None:
+        """The current readings of these outputs are so no longer."""
+
+    def training(self, campaign_id: int, revision: int) -> list[r.TrainingRow]:
+        """What training may use as of a data revision, by experiment id: current outputs then, actual
+        parameters over planned ones; infeasible ones without outputs; suspect and withdrawn ones left out."""
+
+
+class Events(Protocol):
+    def add(self, events: Sequence[r.Event]) -> None:
+        """Unnumbered, in this transaction."""
+
+    def number(self, limit: int = 1000) -> list[r.Event]:
+        """Numbers what is visible, one numberer at a time (an empty list where another is at it), carries the
+        numbers into results (`revision`) and campaigns (`data_revision`, `accepted`) and returns them in order."""
+
+    def after(
+        self, number: int, limit: int, *, campaign_id: int | None = None, experiment_id: int | None = None
+    ) -> list[r.Event]:
+        """Numbered events in order."""
+
+    def last(self) -> int: ...
+
+
+class Outbox(Protocol):
+    def add(self, entries: Sequence[r.Published]) -> None: ...
+    def take(self, limit: int) -> list[r.Published]:
+        """Unpublished entries in order, locked against other relays (which get none: one relays at a time)."""
+
+    def done(self, ids: Sequence[int]) -> None: ...
+    def restage(self, queue: str) -> int:
+        """Writes entries again that announce every claimable experiment of `queue` in its stored order, batches
+        of 500. How many experiments."""
+
+    def epochs(self) -> dict[str, str]:
+        """Queue name -> the epoch that its stream was last filled in."""
+
+    def set_epoch(self, queue: str, epoch: str) -> None: ...
+
+
+class Jobs(Protocol):
+    def lock(self, campaign_id: int, kind: str) -> r.Job:
+        """Created where unknown."""
+
+    def get(self, campaign_id: int, kind: str) -> r.Job: ...
+    def save(self, job: r.Job, *, lease_seconds: float | None = None, issued: bool = False) -> r.Job:
+        """With `lease_seconds` the deadline becomes now plus that; with `issued`, issued_at becomes now."""
+
+    def renew(self, job: r.Job, lease_seconds: float) -> bool:
+        """False where the fence is stale."""
+
+
+class Models(Protocol):
+    def latest(self, campaign_id: int) -> r.Model | None: ...
+    def get(self, campaign_id: int, version: int) -> r.Model | None: ...
+    def add(self, model: r.Model) -> None:
+        """Also writes model_version, model_revision and model_accepted of its campaign."""
+
+    def all(self, campaign_id: int) -> list[r.Model]:
+        """Without their state."""
+
+
+class Suggestions(Protocol):
+    def add(self, suggestion: r.Suggestion) -> r.Suggestion:
+        """Raises ConflictError if the campaign has one of that number."""
+
+    def get(self, id: int) -> r.Suggestion | None: ...
+
+
+class Inquiries(Protocol):
+    def add(self, inquiry: r.Inquiry, *, seconds: float) -> r.Inquiry: ...
+    def get(self, id: UUID) -> r.Inquiry | None: ...
+    def lock(self, id: UUID) -> r.Inquiry | None: ...
+    def save(self, inquiry: r.Inquiry, *, issued: bool = False) -> None: ...
+    def due(self) -> list[r.Inquiry]:
+        """Open ones, and running ones past their deadline."""
+
+
+class Tokens(Protocol):
+    def add(self, token: r.Token) -> None: ...
+    def by_prefix(self, prefix: str) -> r.Token | None: ...
+    def all(self) -> list[r.Token]: ...
+    def revoke(self, id: UUID) -> bool: ...
+    def any(self) -> bool:
+        """Is there at least one token that works?"""
+
+
+class Artifacts(Protocol):
+    def get(self, sha256: str) -> r.Artifact | None: ...
+    def add(self, artifact: r.Artifact) -> None:
+        """The same bytes twice are one."""
+
+
+class Webhooks(Protocol):
+    def add(self, webhook: r.Webhook) -> None: ...
+    def all(self) -> list[r.Webhook]: ...
+    def lock(self, id: UUID) -> r.Webhook | None: ...
+    def save(self, webhook: r.Webhook) -> None: ...
+    def remove(self, id: UUID) -> bool: ...
+
+
+class Liveness(Protocol):
+    def stamp(self) -> float:
+        """An API process is alive now; the seconds since any last said so (0 at the very first)."""
+
+    def age(self) -> float | None:
+        """Seconds since an API process last said so; None if none ever did."""
+
+    def lead(self, name: str, holder: str, seconds: float) -> bool:
+        """Takes or keeps the lease row `name`; false while another holds it."""
+
+    def beat(self, kind: str, holder: str, info: Mapping[str, Any]) -> None:
+        """A worker process says that it is there."""
+
+    def leave(self, kind: str, holder: str) -> None:
+        """That process stopped of its own accord: it is listed no longer."""
+
+    def workers(self) -> list[tuple[str, str, float, Mapping[str, Any]]]:
+        """(kind, holder, seconds since its last beat, info); forgotten after a day."""
+
+
+class Transaction(Protocol):
+    """One transaction on everything."""
+
+    @property
+    def queues(self) -> Queues: ...
+    @property
+    def campaigns(self) -> Campaigns: ...
+    @property
+    def experiments(self) -> Experiments: ...
+    @property
+    def attempts(self) -> Attempts: ...
+    @property
+    def instruments(self) -> Instruments: ...
+    @property
+    def claims(self) -> Claims: ...
+    @property
+    def batches(self) -> Batches: ...
+    @property
+    def results(self) -> Results: ...
+    @property
+    def events(self) -> Events: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def models(self) -> Models: ...
+    @property
+    def suggestions(self) -> Suggestions: ...
+    @property
+    def inquiries(self) -> Inquiries: ...
+    @property
+    def tokens(self) -> Tokens: ...
+    @property
+    def artifacts(self) -> Artifacts: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
+    @property
+    def liveness(self) -> Liveness: ...
+
+    def now(self) -> datetime:
+        """The database's clock, read once per transaction (UTC)."""
+
+
+class Store(Protocol):
+    def begin(self) -> AbstractContextManager[Transaction]: ...
+
+
+class Ids(Protocol):
+    """Where ids and randomness come from."""
+
+    def uuid(self) -> UUID: ...
+    def seed(self) -> int:
+        """For a campaign that names none: 0 <= seed < 2**31."""
+
+    def secret(self) -> str:
+        """256 bits, URL-safe."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a suggestion is a pure function of. Parameters in lab units."""
+
+    problem: Problem
+    strategy: Strategy
+    seed: int
+    number: int
+    rows: tuple[r.TrainingRow, ...]
+    pending: tuple[Mapping[str, Any], ...]
+    drawn: int  # of the initial design, so far
+    model: bytes | None
+    count: int
+    device: str = "cpu"
+    deadline_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A candidate: where, why in a plain sentence, and what the model expects (mean and sd, lab units)."""
+
+    parameters: Mapping[str, Any]
+    reason: str
+    origin: str  # design, suggester
+    expected: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suggested:
+    candidates: tuple[Chosen, ...]
+    effort: Mapping[str, Any]
+    device: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    state: bytes
+    metrics: Mapping[str, Any]
+    device: str
+    versions: Mapping[str, str]
+
+
+class Learner(Protocol):
+    """Torch and everything behind it. Pure: equal arguments, equal answer."""
+
+    def device(self) -> str: ...
+    def fit(
+        self, problem: Problem, rows: Sequence[r.TrainingRow], warm: bytes | None, seed: int, device: str
+    ) -> Fitted: ...
+    def suggest(self, snapshot: Snapshot) -> Suggested: ...
+    def predict(
+        self,
+        problem: Problem,
+        rows: Sequence[r.TrainingRow],
+        model: bytes,
+        points: Sequence[Mapping[str, Any]],
+        device: str,
+    ) -> list[Mapping[str, tuple[float, float]]]: ...
+
+
+class Publisher(Protocol):
+    """The queue streams. Everything in it may disappear at any time."""
+
+    def epoch(self) -> str | None:
+        """Our key together with the server's run id; None where the key is gone."""
+
+    def open_epoch(self) -> str:
+        """Writes a new key; the epoch from now on."""
+
+    def publish(self, entries: Sequence[r.Published], epoch: str) -> None: ...
+
+
+class Commands(Protocol):
+    """Sends short commands to the workers; may lose or double them."""
+
+    def send(self, name: str, *arguments: Any) -> None:
+        """`train(campaign_id)`, `suggest(campaign_id)`, `inquire(inquiry id)`, `notify(webhook id)`. Raises
+        UnavailableError where the broker is away."""
+
+
+class Blobs(Protocol):
+    """Where artifacts lie, by SHA-256."""
+
+    def write(self, sha256: str, body: bytes) -> None: ...
+    def read(self, sha256: str) -> bytes | None: ...
+
+
+class Courier(Protocol):
+    """Delivers webhooks."""
+
+    def post(self, url: str, body: bytes, signature: str) -> int:
+        """The HTTP status. Raises UnavailableError where none came."""

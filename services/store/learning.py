@@ -1,0 +1,160 @@
+"""Jobs, models, suggestions and inquiries in Postgres."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from models.domain import records as r
+from models.tables import learning as tables
+
+from .rows import Shape, dumps
+from .session import Session
+
+JOB = Shape(r.Job, tables.jobs)
+MODEL = Shape(r.Model, tables.models, now=["created_at"])
+SUGGESTION = Shape(r.Suggestion, tables.suggestions, given=["id"], now=["created_at"])
+INQUIRY = Shape(r.Inquiry, tables.inquiries, now=["created_at"])
+
+_IN = "clock_timestamp() + make_interval(secs => %s)"
+
+_JOB_GET = f"SELECT {JOB.select('j')} FROM jobs j WHERE j.campaign_id = %s AND j.kind = %s"
+_JOB_LOCK = f"{_JOB_GET} FOR NO KEY UPDATE"
+_JOB_NEW = f"{JOB.insert_one} ON CONFLICT (campaign_id, kind) DO NOTHING"
+_JOB_FIELDS = [name for name in JOB.fields if name not in ("campaign_id", "kind", "deadline", "issued_at")]
+_JOB_SAVE = (
+    "UPDATE jobs j SET "
+    + ", ".join(f'"{name}" = %s' for name in _JOB_FIELDS)
+    + ", deadline = coalesce(clock_timestamp() + make_interval(secs => %s::float8), %s::timestamptz)"
+    + ", issued_at = CASE WHEN %s THEN clock_timestamp() ELSE %s::timestamptz END"
+    + f" WHERE j.campaign_id = %s AND j.kind = %s RETURNING {JOB.select('j')}"
+)
+_JOB_RENEW = (
+    f"UPDATE jobs SET deadline = {_IN} "
+    "WHERE campaign_id = %s AND kind = %s AND fence = %s AND holder = %s AND holder <> ''"
+)
+
+
+class PostgresJobs:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def lock(self, campaign_id: int, kind: str) -> r.Job:
+        found = self._session.one_of(JOB, _JOB_LOCK, [campaign_id, kind])
+        if found is None:
+            self._session.run(_JOB_NEW, JOB.values(r.Job(campaign_id, kind), JOB.inserted))
+            found = self._session.one_of(JOB, _JOB_LOCK, [campaign_id, kind])
+        assert found is not None  # no job is ever deleted
+        return found
+
+    def get(self, campaign_id: int, kind: str) -> r.Job:
+        return self._session.one_of(JOB, _JOB_GET, [campaign_id, kind]) or r.Job(campaign_id, kind)
+
+    def save(self, job: r.Job, *, lease_seconds: float | None = None, issued: bool = False) -> r.Job:
+        saved = self._session.one_of(
+            JOB,
+            _JOB_SAVE,
+            [
+                *JOB.values(job, _JOB_FIELDS),
+                lease_seconds,
+                job.deadline,
+                issued,
+                job.issued_at,
+                job.campaign_id,
+                job.kind,
+            ],
+        )
+        assert saved is not None  # it was locked before
+        return saved
+
+    def renew(self, job: r.Job, lease_seconds: float) -> bool:
+        key = [job.campaign_id, job.kind, job.fence, job.holder]
+        return self._session.run(_JOB_RENEW, [float(lease_seconds), *key]) == 1
+
+
+_MODEL_GET = f"SELECT {MODEL.select('m')} FROM models m WHERE m.campaign_id = %s AND m.version = %s"
+_MODEL_LATEST = (
+    f"SELECT {MODEL.select('m')} FROM models m WHERE m.campaign_id = %s ORDER BY m.version DESC LIMIT 1"
+)
+_MODEL_ALL = "SELECT {} FROM models m WHERE m.campaign_id = %s ORDER BY m.version".format(
+    MODEL.select("m").replace('m."state"', "''::bytea")
+)
+_MODEL_PROGRESS = (
+    "UPDATE campaign_progress SET model_version = %s, model_revision = %s, model_accepted = %s "
+    "WHERE campaign_id = %s"
+)
+
+
+class PostgresModels:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def latest(self, campaign_id: int) -> r.Model | None:
+        return self._session.one_of(MODEL, _MODEL_LATEST, [campaign_id])
+
+    def get(self, campaign_id: int, version: int) -> r.Model | None:
+        return self._session.one_of(MODEL, _MODEL_GET, [campaign_id, version])
+
+    def add(self, model: r.Model) -> None:
+        self._session.run(MODEL.insert_one, MODEL.values(model, MODEL.inserted))
+        seen = [model.version, model.data_revision, model.accepted, model.campaign_id]
+        self._session.run(_MODEL_PROGRESS, seen)
+
+    def all(self, campaign_id: int) -> list[r.Model]:
+        return self._session.all_of(MODEL, _MODEL_ALL, [campaign_id])
+
+
+_SUGGESTION_ADD = f"{SUGGESTION.insert_one} RETURNING id, created_at"
+_SUGGESTION_GET = f"SELECT {SUGGESTION.select('s')} FROM suggestions s WHERE s.id = %s"
+
+
+class PostgresSuggestions:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, suggestion: r.Suggestion) -> r.Suggestion:
+        row = self._session.row(_SUGGESTION_ADD, SUGGESTION.values(suggestion, SUGGESTION.inserted))
+        assert row is not None  # an insert returns its row
+        return replace(suggestion, id=row[0], created_at=row[1])
+
+    def get(self, id: int) -> r.Suggestion | None:
+        return self._session.one_of(SUGGESTION, _SUGGESTION_GET, [id])
+
+
+_INQUIRY = f"SELECT {INQUIRY.select('i')} FROM inquiries i"
+_INQUIRY_GET = f"{_INQUIRY} WHERE i.id = %s"
+_INQUIRY_LOCK = f"{_INQUIRY_GET} FOR NO KEY UPDATE"
+_INQUIRY_SAVE = (
+    "UPDATE inquiries SET state = %s, answer = %s::jsonb, message = %s, fence = %s, deadline = %s, "
+    "issued_at = CASE WHEN %s THEN clock_timestamp() ELSE %s::timestamptz END WHERE id = %s"
+)
+_INQUIRY_DUE = (
+    f"{_INQUIRY} WHERE i.state IN ('open', 'running') "
+    "AND (i.state = 'open' OR i.deadline < clock_timestamp()) ORDER BY i.created_at, i.id"
+)
+
+
+class PostgresInquiries:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, inquiry: r.Inquiry, *, seconds: float) -> r.Inquiry:
+        now = self._session.value("SELECT clock_timestamp()")
+        added = replace(inquiry, created_at=now, deadline=now + timedelta(seconds=seconds))
+        self._session.insert(INQUIRY, [added])
+        return added
+
+    def get(self, id: UUID) -> r.Inquiry | None:
+        return self._session.one_of(INQUIRY, _INQUIRY_GET, [id])
+
+    def lock(self, id: UUID) -> r.Inquiry | None:
+        return self._session.one_of(INQUIRY, _INQUIRY_LOCK, [id])
+
+    def save(self, inquiry: r.Inquiry, *, issued: bool = False) -> None:
+        answer = None if inquiry.answer is None else dumps(inquiry.answer)
+        told = [inquiry.state, answer, inquiry.message, inquiry.fence, inquiry.deadline]
+        self._session.run(_INQUIRY_SAVE, [*told, issued, inquiry.issued_at, inquiry.id])
+
+    def due(self) -> list[r.Inquiry]:
+        return self._session.all_of(INQUIRY, _INQUIRY_DUE)

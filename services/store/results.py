@@ -1,0 +1,120 @@
+"""Results, the current value of each output, and what training may use, in Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from labqueue.states import Outcome, Verdict
+from models.domain import records as r
+from models.domain.replacing import replace
+from models.tables.results import readings, results
+
+from .rows import Shape
+from .session import Session
+
+RESULT = Shape(
+    r.Result,
+    results,
+    enums={"verdict": Verdict, "outcome": Outcome},
+    given=["seq"],
+    now=["received_at"],
+)
+READING = Shape(r.Reading, readings)
+
+_FROM = f"SELECT {RESULT.select('s')} FROM results s"
+_GET = f"{_FROM} WHERE s.id = ANY(%s::uuid[]) AND s.verdict <> 'refused' ORDER BY s.seq"
+_OF_EXPERIMENT = f"{_FROM} WHERE s.experiment_id = %s ORDER BY s.seq"
+_RETURNING = " RETURNING seq, received_at"
+_ADD_ONE = RESULT.insert_one + _RETURNING
+_ADD_MANY = RESULT.insert_many + _RETURNING
+_RETIRE = "UPDATE results SET retired_seq = %s WHERE id = %s AND verdict <> 'refused' AND retired_seq IS NULL"
+_READINGS = (
+    f"SELECT {READING.select('g')} FROM readings g WHERE g.experiment_id = ANY(%s::bigint[]) AND g.current "
+    "ORDER BY g.experiment_id, g.output"
+)
+_RETIRE_READINGS = (
+    "UPDATE readings SET current = false, retired_seq = %s "
+    "WHERE experiment_id = %s AND output = ANY(%s::text[]) AND current"
+)
+# A result counts as of revision R when the event that announced it has a number up to R, and no longer when that
+# of the result which retired it has. Where two values of one output qualify, the first that was set is meant.
+_TRAINING = """
+WITH standing AS (
+    SELECT s.seq, s.experiment_id, s.outcome, s.actual, s.revision
+    FROM results s LEFT JOIN results later ON later.seq = s.retired_seq AND later.revision <= %(revision)s
+    WHERE s.campaign_id = %(campaign)s AND s.verdict = 'accepted' AND s.kind <> 'withdraw'
+        AND s.outcome <> 'suspect' AND s.revision <= %(revision)s AND later.seq IS NULL),
+valued AS (
+    SELECT DISTINCT ON (g.experiment_id, g.output) g.experiment_id, g.output, g.value, g.noise, s.revision
+    FROM results s JOIN readings g ON g.result_seq = s.seq
+    LEFT JOIN results later ON later.seq = g.retired_seq AND later.revision <= %(revision)s
+    WHERE s.campaign_id = %(campaign)s AND s.revision <= %(revision)s AND s.outcome = 'measured'
+        AND (g.current OR g.retired_seq IS NOT NULL) AND later.seq IS NULL
+    ORDER BY g.experiment_id, g.output, g.id),
+outputs AS (
+    SELECT experiment_id, jsonb_object_agg(output, value) AS outputs,
+        coalesce(jsonb_object_agg(output, noise) FILTER (WHERE noise IS NOT NULL), '{}') AS noise,
+        max(revision) AS revision
+    FROM valued GROUP BY experiment_id),
+reported AS (
+    SELECT experiment_id, jsonb_agg(actual ORDER BY seq) AS actual,
+        bool_or(outcome = 'infeasible') AS infeasible, max(revision) AS revision
+    FROM standing GROUP BY experiment_id)
+SELECT e.id, e.planned, reported.actual, outputs.outputs, outputs.noise,
+    greatest(outputs.revision, reported.revision)
+FROM experiments e LEFT JOIN outputs ON outputs.experiment_id = e.id
+LEFT JOIN reported ON reported.experiment_id = e.id
+WHERE e.campaign_id = %(campaign)s AND (outputs.outputs IS NOT NULL OR reported.infeasible)
+ORDER BY e.id"""
+
+
+class PostgresResults:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, ids: Sequence[UUID]) -> list[r.Result]:
+        return self._session.all_of(RESULT, _GET, [list(ids)])
+
+    def add(self, results: Sequence[r.Result]) -> list[r.Result]:
+        if not results:
+            return []
+        if len(results) == 1:
+            rows = self._session.rows(_ADD_ONE, RESULT.values(results[0], RESULT.inserted))
+        else:
+            rows = self._session.rows(_ADD_MANY, [RESULT.document(results, RESULT.inserted)])
+        return [replace(each, seq=seq, received_at=at) for each, (seq, at) in zip(results, rows, strict=True)]
+
+    def of_experiment(self, experiment_id: int) -> list[r.Result]:
+        return self._session.all_of(RESULT, _OF_EXPERIMENT, [experiment_id])
+
+    def retire(self, id: UUID, by_seq: int) -> None:
+        self._session.run(_RETIRE, [by_seq, id])
+
+    def readings(self, experiments: Sequence[int]) -> list[r.Reading]:
+        return self._session.all_of(READING, _READINGS, [list(experiments)])
+
+    def add_readings(self, readings: Sequence[r.Reading]) -> None:
+        self._session.insert(READING, readings)
+
+    def retire_readings(self, experiment_id: int, outputs: Sequence[str], by_seq: int) -> None:
+        self._session.run(_RETIRE_READINGS, [by_seq, experiment_id, list(outputs)])
+
+    def training(self, campaign_id: int, revision: int) -> list[r.TrainingRow]:
+        rows = self._session.rows(_TRAINING, {"campaign": campaign_id, "revision": revision})
+        return [_training_row(*row) for row in rows]
+
+
+def _training_row(
+    id: int, planned: r.Json, actual: r.Json, outputs: r.Json, noise: r.Json, revision: int
+) -> r.TrainingRow:
+    parameters = dict(planned or {})
+    for reported in actual or []:
+        parameters.update(reported or {})
+    outcome = Outcome.MEASURED if outputs else Outcome.INFEASIBLE
+    return r.TrainingRow(id, parameters, _floats(outputs), _floats(noise), outcome, revision)
+
+
+def _floats(numbers: r.Json) -> dict[str, float]:
+    """JSON has one kind of number: 2.0 may come back as 2."""
+    return {name: float(value) for name, value in sorted((numbers or {}).items())}

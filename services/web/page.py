@@ -1,0 +1,100 @@
+"""The plain page at /: what needs a person, then what runs. Rendered here, refreshed by the browser, no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.responses import FileResponse, HTMLResponse
+
+from labqueue.errors import UnavailableError
+from services.api.access import TokenNeededError
+from services.api.call import Server
+from services.api.listings import overview
+
+router = APIRouter(include_in_schema=False)
+
+HERE = Path(__file__).parent
+REFRESH_SECONDS = 5
+# Every name on this page came from outside: nothing but our own style sheet may load or run.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+}
+
+
+@router.get("/")
+async def show(request: Request) -> Response:
+    """A browser shows the token, where one is needed, as the password of basic authentication."""
+    server: Server = request.app.state.server
+    try:
+        caller = await server.access.caller(request.headers, page=True)
+    except TokenNeededError as error:
+        asked = {"WWW-Authenticate": 'Basic realm="Labqueue: any name, and a token as the password"'}
+        return _render("message.html", 401, asked, title="A token is needed", text=error.message)
+    except UnavailableError as error:
+        return _render("message.html", 503, title="Not at present", text=error.message)
+    try:
+        found = await server.threads.run(overview, server.context.store, caller.sees)
+    except UnavailableError as error:
+        return _render("message.html", 503, title="Not at present", text=error.message)
+    return _render(
+        "index.html",
+        **found,
+        refresh=REFRESH_SECONDS,
+        now=datetime.now(UTC),
+        address=str(request.base_url).rstrip("/"),
+    )
+
+
+@router.get("/static/{name}")
+async def static(name: str) -> Response:
+    if name != "labqueue.css":
+        return _render("message.html", 404, title="Not here", text="There is no such file.")
+    return FileResponse(
+        HERE / "static" / name, media_type="text/css", headers={"Cache-Control": "max-age=300"}
+    )
+
+
+@cache
+def _templates() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["figure"] = _figure
+    made.filters["ago"] = _ago
+    return made
+
+
+def _render(
+    template: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
+) -> Response:
+    text = _templates().get_template(template).render(**values)
+    return HTMLResponse(text, status, {**_HEADERS, **(headers or {})})
+
+
+def _figure(value: Any) -> str:
+    """A number as a person reads it; any other value as it is."""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return str(value)
+
+
+def _ago(time: str | None, now: datetime) -> str:
+    """How long ago an ISO time was."""
+    if not time:
+        return "never"
+    seconds = max(0.0, (now - datetime.fromisoformat(time)).total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"

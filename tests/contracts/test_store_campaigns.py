@@ -1,0 +1,145 @@
+"""Transactions, queues, campaigns and their versions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from store_world import Filler, World
+
+from labqueue.errors import ConflictError
+from labqueue.states import LostLease
+from models.domain import records as r
+
+
+def test_a_block_that_raises_undoes_everything(world: World, fill: Filler) -> None:
+    with pytest.raises(KeyError), world.store.begin() as tx:
+        fill.campaign(tx)
+        raise KeyError("after the work")
+    with world.store.begin() as tx:
+        assert tx.campaigns.all() == []
+        assert tx.queues.all() == []
+
+
+def test_now_is_read_once_per_transaction_and_goes_on_between_them(world: World) -> None:
+    with world.store.begin() as tx:
+        first = tx.now()
+        assert tx.now() == first
+        offset = first.utcoffset()
+        assert offset is not None and offset.total_seconds() == 0
+    with world.store.begin() as tx:
+        assert tx.now() >= first
+
+
+def test_a_swallowed_conflict_cannot_pass_for_a_commit(world: World, fill: Filler) -> None:
+    """The database has undone the transaction by then: a block that goes on must not end as if all were well."""
+    with world.store.begin() as tx:
+        fill.campaign(tx)
+    with pytest.raises(ConflictError), world.store.begin() as tx:
+        tx.queues.put(r.Queue("never seen"))
+        try:
+            fill.campaign(tx)
+        except ConflictError:
+            pass
+    with world.store.begin() as tx:
+        assert tx.queues.get("never seen") is None
+
+
+def test_a_queue_is_created_and_replaced(world: World) -> None:
+    queue = r.Queue("flow", 30.5, LostLease.PROBE, 5, True, "paused", "pump is leaking")
+    with world.store.begin() as tx:
+        assert tx.queues.get("flow") is None
+        tx.queues.put(r.Queue("flow"))
+        tx.queues.put(queue)
+        tx.queues.put(r.Queue("cfd"))
+    with world.store.begin() as tx:
+        assert tx.queues.get("flow") == queue
+        assert [each.name for each in tx.queues.all()] == ["cfd", "flow"]
+
+
+def test_a_campaign_comes_back_as_it_was_written(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        added = fill.campaign(tx, problem={"unit": "°C", "nested": [{"low": 0.1}, None, True]})
+        assert added.id > 0
+        assert added.created_at is not None
+    with world.store.begin() as tx:
+        assert tx.campaigns.get("snar") == added
+        assert tx.campaigns.by_id(added.id) == added
+        assert tx.campaigns.lock("snar") == added
+        assert tx.campaigns.get("other") is None
+        assert tx.campaigns.by_id(added.id + 1) is None
+        assert tx.campaigns.lock("other") is None
+
+
+def test_a_campaign_name_is_taken_once(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        fill.campaign(tx)
+    with pytest.raises(ConflictError), world.store.begin() as tx:
+        fill.campaign(tx)
+
+
+def test_saving_a_campaign_leaves_what_numbering_and_training_keep(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        tx.events.add([r.Event("x", "anna", campaign_id=campaign.id, teaches=True, accepts=3)])
+    with world.store.begin() as tx:
+        tx.events.number()
+    with world.store.begin() as tx:
+        changed = replace(
+            campaign,
+            state="paused",
+            reason="lunch",
+            next_number=9,
+            finish_tag=4.5,
+            weight=2.0,
+            strategy_version=2,
+        )
+        tx.campaigns.save(changed)
+    with world.store.begin() as tx:
+        saved = tx.campaigns.get("snar")
+    assert saved == replace(changed, data_revision=1, accepted=3)
+
+
+def test_versions_are_kept_for_ever(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        tx.campaigns.add_version(campaign.id, "strategy", 1, {"depth": 4}, "anna", "first")
+        tx.campaigns.add_version(campaign.id, "strategy", 2, {"depth": 8}, "ben", "more")
+        tx.campaigns.add_version(campaign.id, "problem", 1, {"low": 0.25}, "anna", "first")
+    with world.store.begin() as tx:
+        assert tx.campaigns.version(campaign.id, "strategy", 1) == {"depth": 4}
+        assert tx.campaigns.version(campaign.id, "strategy", 2) == {"depth": 8}
+        assert tx.campaigns.version(campaign.id, "problem", 1) == {"low": 0.25}
+        assert tx.campaigns.version(campaign.id, "problem", 2) is None
+    with pytest.raises(ConflictError), world.store.begin() as tx:
+        tx.campaigns.add_version(campaign.id, "problem", 1, {}, "anna", "again")
+
+
+def test_campaigns_are_listed_by_state_and_by_the_queue_they_feed(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        first = fill.campaign(tx, "a")
+        paused = fill.campaign(tx, "b", state="paused", owner="ben")
+        fill.campaign(tx, "c", state="finished")
+        fill.campaign(tx, "d", queue="cfd")
+    with world.store.begin() as tx:
+        assert [each.name for each in tx.campaigns.all()] == ["a", "b", "c", "d"]
+        assert [each.name for each in tx.campaigns.all(state="finished")] == ["c"]
+        assert tx.campaigns.flows("flow") == [(first, 1.0), (paused, 1.0)]
+        assert tx.campaigns.flows("nothing") == []
+
+
+def test_an_owner_is_created_with_weight_one(world: World) -> None:
+    with world.store.begin() as tx:
+        assert tx.campaigns.owner("anna") == 1.0
+    with world.store.begin() as tx:
+        assert tx.campaigns.owner("anna") == 1.0
+
+
+def test_text_comes_back_as_it_was_written(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx, problem={"name": "backslash \\u0000 stays", "emoji": "\U0001f9ea"})
+        odd = ('a"b\\', "with, comma", "{x}", "NULL", "", " ", "%s")
+        staged = fill.staged(tx, campaign, 1, outstanding=odd, reason="100 %s of 'it'; -- \U0001f9ea")
+    with world.store.begin() as tx:
+        assert tx.campaigns.by_id(campaign.id) == campaign
+        assert tx.experiments.get([staged[0].id]) == staged

@@ -1,0 +1,190 @@
+"""Results, the current value of each output, and what training may use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from store_world import Filler, World
+
+from labqueue.errors import ConflictError
+from labqueue.states import Outcome, Verdict
+from models.domain import records as r
+
+
+def _number(world: World) -> int:
+    with world.store.begin() as tx:
+        tx.events.number()
+    with world.store.begin() as tx:
+        return tx.events.last()
+
+
+def test_a_result_is_kept_as_it_came(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        experiment = fill.staged(tx, fill.campaign(tx))[0]
+        full = fill.result(
+            experiment,
+            attempt=fill.uuid(),
+            kind="amend",
+            verdict=Verdict.REPLICATE,
+            outcome=Outcome.INFEASIBLE,
+            outputs={"yield": 0.25, "purity": 1e-12},
+            extra={"colour": 3},
+            noise={"yield": 0.5},
+            actual={"tau": 0.75, "solvent": "THF"},
+            outstanding=("purity",),
+            artifacts=[{"name": "scan.csv", "sha256": "0" * 64}],
+            comment="ok \u2713",
+            reason="typo",
+            body={"raw": [None, "x"]},
+            amends=fill.uuid(),
+            measured_at="2026-11-01T08:00:00+02:00",
+        )
+        nowhere = fill.result(experiment, experiment_id=None, campaign_id=None, verdict=Verdict.REFUSED)
+        added = tx.results.add([full, nowhere])
+        assert tx.results.add([]) == []
+    assert added[0].seq < added[1].seq
+    assert added[0] == replace(full, seq=added[0].seq, received_at=added[0].received_at)
+    assert added[0].received_at is not None
+    with world.store.begin() as tx:
+        alone = tx.results.add([fill.result(experiment)])[0]
+        assert alone.seq > added[1].seq
+        assert tx.results.get([full.id, nowhere.id, fill.uuid()]) == [added[0]]
+        assert tx.results.of_experiment(experiment.id) == [added[0], alone]
+
+
+def test_a_result_id_is_recorded_once_but_refused_ones_are_all_kept(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        experiment = fill.staged(tx, fill.campaign(tx))[0]
+        first = tx.results.add([fill.result(experiment)])[0]
+        refused = replace(first, verdict=Verdict.REFUSED, body_hash="other")
+        tx.results.add([refused])
+        tx.results.add([refused])
+    with world.store.begin() as tx:
+        assert tx.results.get([first.id]) == [first]
+        assert len(tx.results.of_experiment(experiment.id)) == 3
+    with pytest.raises(ConflictError), world.store.begin() as tx:
+        tx.results.add([replace(first, body_hash="other")])
+
+
+def test_an_output_has_one_current_value(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        experiment = fill.staged(tx, fill.campaign(tx))[0]
+        result = tx.results.add([fill.result(experiment)])[0]
+        current = r.Reading(experiment.id, "yield", 0.1, 0.01, result.seq, True)
+        purity = r.Reading(experiment.id, "purity", 0.9, None, result.seq, True)
+        tx.results.add_readings([current, purity, replace(current, value=0.2, current=False)])
+        tx.results.add_readings([])
+    with world.store.begin() as tx:
+        assert tx.results.readings([experiment.id, 999]) == [purity, current]
+        assert tx.results.readings([]) == []
+    with pytest.raises(ConflictError), world.store.begin() as tx:
+        tx.results.add_readings([replace(current, value=0.3)])
+    with world.store.begin() as tx:
+        amended = tx.results.add([fill.result(experiment, kind="amend")])[0]
+        tx.results.retire_readings(experiment.id, ["yield", "unknown"], amended.seq)
+        new = r.Reading(experiment.id, "yield", 0.3, None, amended.seq, True)
+        tx.results.add_readings([new])
+    with world.store.begin() as tx:
+        assert tx.results.readings([experiment.id]) == [purity, new]
+
+
+def test_training_sees_results_as_of_a_revision(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        first, second = fill.staged(tx, campaign, 2)
+        fill.accept(tx, second, {"yield": 0.5})
+    early = _number(world)
+    with world.store.begin() as tx:
+        fill.accept(tx, first, {"yield": 0.25, "purity": 2.0}, actual={"tau": 0.75})
+        assert [row.experiment_id for row in tx.results.training(campaign.id, 10**9)] == [second.id]
+    late = _number(world)
+    with world.store.begin() as tx:
+        assert tx.results.training(campaign.id, 0) == []
+        old = r.TrainingRow(second.id, {"tau": 0.5}, {"yield": 0.5}, {}, Outcome.MEASURED, early)
+        assert tx.results.training(campaign.id, early) == [old]
+        new = r.TrainingRow(
+            first.id, {"tau": 0.75}, {"yield": 0.25, "purity": 2.0}, {}, Outcome.MEASURED, late
+        )
+        assert tx.results.training(campaign.id, late) == [new, old]
+        assert tx.results.training(campaign.id + 1, late) == []
+
+
+def test_training_takes_infeasible_ones_without_outputs_and_leaves_out_the_rest(
+    world: World, fill: Filler
+) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        infeasible, suspect, replicate, held, _staged = fill.staged(tx, campaign, 5)
+        fill.accept(tx, infeasible, {}, outcome=Outcome.INFEASIBLE)
+        fill.accept(tx, suspect, {"yield": 0.5}, outcome=Outcome.SUSPECT)
+        fill.accept(tx, held, {}, verdict=Verdict.HELD)
+        fill.accept(tx, replicate, {"yield": 0.5})
+        again = tx.results.add([fill.result(replicate, verdict=Verdict.REPLICATE, actual={"tau": 9.0})])[0]
+        tx.results.add_readings([r.Reading(replicate.id, "yield", 0.75, 0.25, again.seq, False)])
+        tx.events.add([fill.taught(replicate, again.seq, accepts=0)])
+    revision = _number(world)
+    with world.store.begin() as tx:
+        rows = tx.results.training(campaign.id, revision)
+    assert [(row.experiment_id, row.outcome, row.outputs) for row in rows] == [
+        (infeasible.id, Outcome.INFEASIBLE, {}),
+        (replicate.id, Outcome.MEASURED, {"yield": 0.5}),
+    ]
+    assert rows[1].parameters == {"tau": 0.5}
+
+
+def test_training_repeats_what_was_true_before_an_amendment_and_a_withdrawal(
+    world: World, fill: Filler
+) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        experiment, other = fill.staged(tx, campaign, 2)
+        fill.accept(tx, experiment, {"yield": 0.25, "purity": 0.5})
+        wrong = fill.accept(tx, other, {}, outcome=Outcome.INFEASIBLE)
+    measured = _number(world)
+    with world.store.begin() as tx:
+        amended = tx.results.add([fill.result(experiment, kind="amend", actual={"tau": 0.7})])[0]
+        tx.results.retire_readings(experiment.id, ["yield"], amended.seq)
+        tx.results.add_readings([r.Reading(experiment.id, "yield", 0.75, 0.125, amended.seq, True)])
+        tx.events.add([fill.taught(experiment, amended.seq, accepts=0)])
+    corrected = _number(world)
+    with world.store.begin() as tx:
+        gone = tx.results.add([fill.result(experiment, kind="withdraw", outputs={}, actual={"tau": 3.0})])[0]
+        tx.results.retire_readings(experiment.id, ["yield"], gone.seq)
+        tx.results.retire(amended.id, gone.seq)
+        tx.events.add([fill.taught(experiment, gone.seq, accepts=-1)])
+        none = tx.results.add([fill.result(other, kind="withdraw", outputs={})])[0]
+        tx.results.retire(wrong.id, none.seq)
+        tx.events.add([fill.taught(other, none.seq, accepts=-1)])
+    withdrawn = _number(world)
+
+    def seen(revision: int) -> dict[int, tuple[object, ...]]:
+        with world.store.begin() as tx:
+            rows = tx.results.training(campaign.id, revision)
+        return {row.experiment_id: (row.parameters, row.outputs, row.noise) for row in rows}
+
+    assert seen(measured) == {
+        experiment.id: ({"tau": 0.5}, {"yield": 0.25, "purity": 0.5}, {}),
+        other.id: ({"tau": 0.5}, {}, {}),
+    }
+    assert seen(corrected)[experiment.id] == (
+        {"tau": 0.7},
+        {"yield": 0.75, "purity": 0.5},
+        {"yield": 0.125},
+    )
+    assert seen(withdrawn) == {experiment.id: ({"tau": 0.5}, {"purity": 0.5}, {})}
+    assert seen(measured)[experiment.id][1] == {"yield": 0.25, "purity": 0.5}
+
+
+def test_numbers_and_text_come_back_exactly(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        experiment = fill.staged(tx, campaign, 1, planned={"tau": 0.1 + 0.2, "tiny": 5e-324, "n": 2.0})[0]
+        outputs = {"yield": 0.1 + 0.7, "big": 1.7976931348623157e308, "whole": 3.0}
+        fill.accept(tx, experiment, outputs)
+    revision = _number(world)
+    with world.store.begin() as tx:
+        row = tx.results.training(campaign.id, revision)[0]
+    assert row.outputs == outputs
+    assert all(type(value) is float for value in row.outputs.values())
+    assert row.parameters == {"tau": 0.1 + 0.2, "tiny": 5e-324, "n": 2.0}

@@ -1,0 +1,166 @@
+"""What is not the API itself: the plain page, the documents, health, metrics and the SDK's wheel."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api import PROBLEM, Client, Lab, context_for, in_process, settings_for
+
+from services.bootstrap import Context
+
+pytestmark = pytest.mark.anyio
+ROOT = "http://localhost"
+EVIL = '<script>alert("x")</script>'
+
+
+class Tags(HTMLParser):
+    """Which elements a page has, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("href", "src") and value]
+        assert not any(name.startswith("on") or name == "style" for name, _ in attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+async def test_an_empty_page_says_how_to_begin(client: Client) -> None:
+    answer = await client.get(f"{ROOT}/")
+    page = Tags(answer.text)
+    assert answer.status_code == 200 and "script" not in page.tags
+    assert "labqueue campaign create" in page.text and "Nothing at present" in page.text
+    for link in page.links:
+        assert (await client.get(f"{ROOT}{link}", follow_redirects=True)).status_code == 200, link
+
+
+async def test_the_page_begins_with_what_needs_a_person(client: Client, lab: Lab) -> None:
+    (experiment,) = await lab.stage(1)
+    held = await lab.begin()
+    await lab.report(experiment, held["lease"], outputs={"yeild": 1})
+    text = Tags((await client.get(f"{ROOT}/")).text).text
+    assert text.index("Needs a person") < text.index("lab-1 is held") < text.index("Campaigns")
+    assert "labqueue decide lab-1 run_again|complete|give_up" in text and "lab-robot" in text
+
+
+async def test_hostile_names_are_text(client: Client) -> None:
+    body = {"name": EVIL, "queue": EVIL, "problem": PROBLEM, "strategy": {"method": "caller"}, "owner": EVIL}
+    await client.ok("PUT", "/queues/%3Cscript%3Ealert(%22x%22)%3C%2Fscript%3E", {})
+    await client.ok("POST", "/campaigns", body)
+    path = "/queues/%3Cscript%3Ealert(%22x%22)%3C%2Fscript%3E"
+    await client.ok("POST", f"{path}/pause", {"reason": EVIL})
+    await client.ok("POST", f"{path}/claims", {"instrument": EVIL, "adapter": "a", "key": "k"})
+    answer = await client.get(f"{ROOT}/")
+    page = Tags(answer.text)
+    assert "script" not in page.tags and EVIL not in answer.text
+    assert page.text.count(EVIL) >= 5
+    links = [each for each in page.links if each.startswith("/api/v1/campaigns/")]
+    assert links and (await client.get(f"{ROOT}{links[0]}")).json()["name"] == EVIL
+
+
+async def test_the_openapi_document(client: Client) -> None:
+    answer = await client.get(f"{ROOT}/api/openapi.json")
+    document = answer.json()
+    operations = [
+        (f"{method} {path}", each)
+        for path, methods in document["paths"].items()
+        for method, each in methods.items()
+    ]
+    assert len(operations) > 60
+    for name, each in operations:
+        assert each["summary"] and each["tags"] and each["operationId"], name
+        if "requestBody" in each:
+            assert "example" in each["requestBody"]["content"]["application/json"], name
+    text = json.dumps(document)
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    used = {part.split('"')[0] for part in text.split('"$ref": "')[1:]}
+    assert used <= known and "#/components/schemas/Problem" in used
+    assert "HTTPValidationError" not in used
+
+
+async def test_every_example_is_a_body_that_can_be_read(client: Client) -> None:
+    """The document's examples are accepted as they stand, up to names that do not exist here."""
+    document = (await client.get(f"{ROOT}/api/openapi.json")).json()
+    for path, methods in document["paths"].items():
+        for method, each in methods.items():
+            given = each.get("requestBody", {}).get("content", {}).get("application/json", {})
+            if (
+                "example" in given and path != "/api/v1/tokens"
+            ):  # after the first one nothing is open any more
+                plain = path.replace("/api/v1", "").replace(
+                    "{result}", "0b0c6a2e-61a8-4d5b-8f0e-3f2d1c0b9a88"
+                )
+                answer = await client.request(method, plain, json=given["example"])
+                assert answer.status_code in (200, 201, 404, 409), (path, answer.text)
+
+
+async def test_the_documents_page(client: Client) -> None:
+    answer = await client.get(f"{ROOT}/api/docs")
+    page = Tags(answer.text)
+    assert "script" not in page.tags and "POST /api/v1/queues/{queue}/claims" in page.text
+
+
+async def test_health(client: Client, context: Context) -> None:
+    assert (await client.get(f"{ROOT}/livez")).json() == {"status": "ok"}
+    ready = await client.get(f"{ROOT}/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+
+
+async def test_health_of_a_database_that_was_not_migrated(empty_postgres_url: str, home: Path) -> None:
+    with context_for(settings_for(empty_postgres_url, home)) as context:
+        async with in_process(context) as client:
+            ready = await client.get(f"{ROOT}/readyz")
+            assert ready.status_code == 503
+            assert "labqueue-server migrate" in ready.json()["dependencies"]["postgres"]
+            await client.refused(503, "unavailable", "GET", "/queues")
+            assert (await client.get(f"{ROOT}/")).status_code == 503
+            assert (await client.get(f"{ROOT}/livez")).status_code == 200
+
+
+async def test_health_without_a_database(home: Path) -> None:
+    with context_for(settings_for(f"postgresql://nobody@/x?host={home}", home)) as context:
+        async with in_process(context) as client:
+            assert (await client.get(f"{ROOT}/readyz")).status_code == 503
+            answer = await client.get("/queues")
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert (await client.get(f"{ROOT}/")).status_code == 503
+
+
+async def test_metrics(client: Client, lab: Lab) -> None:
+    (experiment,) = await lab.stage(1)
+    await lab.stage(2)
+    await lab.claim()
+    await lab.report(experiment)
+    text = (await client.get(f"{ROOT}/metrics")).text
+    for line in (
+        'labqueue_claimed_total{queue="lab-queue"} 1.0',
+        'labqueue_staged_total{queue="lab-queue"} 2.0',
+        'labqueue_results_total{verdict="accepted"} 1.0',
+        'labqueue_experiments{queue="lab-queue",state="staged"} 1.0',
+        'labqueue_waiting{kind="claim"} 0.0',
+    ):
+        assert line in text
+
+
+async def test_the_sdk_is_served(client: Client, home: Path) -> None:
+    assert "no wheel here yet" in (await client.get(f"{ROOT}/sdk/")).text
+    folder = home / "sdk"
+    folder.mkdir()
+    (folder / "labqueue-0.1.0-py3-none-any.whl").write_bytes(b"wheel")
+    (folder / "secret.txt").write_text("secret")
+    page = Tags((await client.get(f"{ROOT}/sdk/")).text)
+    assert page.links == ["labqueue-0.1.0-py3-none-any.whl"]
+    assert (await client.get(f"{ROOT}/sdk/{page.links[0]}")).content == b"wheel"
+    for name in ("secret.txt", "..%2Fsecret.txt", "%2Fetc%2Fpasswd"):
+        assert (await client.get(f"{ROOT}/sdk/{name}")).status_code == 404

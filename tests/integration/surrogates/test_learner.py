@@ -1,0 +1,257 @@
+"""Fit, suggest and predict as the flow calls them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import torch
+from surrogate_problems import FINITE, HILL, MIXED, hill, hill_rows, measured, mixed_outputs, snapshot
+
+from labqueue.problem import Continuous, Objective, Output, Problem
+from labqueue.strategy import SOBOL, Strategy
+from models.surrogates import design, learner
+from models.surrogates.encoding import Encoding
+from models.surrogates.values import DESIGN, SUGGESTER, Fitted, LearningError, Observation, Point, Suggestion
+
+ENCODING = Encoding(HILL)
+POINTS = design.points(ENCODING, 11, 0, 12)
+ROWS = hill_rows(POINTS)
+
+
+def points_of(suggestion: Suggestion) -> list[Point]:
+    return [candidate.parameters for candidate in suggestion.candidates]
+
+
+def apart(left: Point, right: Point, encoding: Encoding = ENCODING) -> float:
+    one, other = encoding.encode([left, right])
+    return float(np.abs(one - other).max())
+
+
+def test_the_same_snapshot_gives_the_same_answer_whatever_happened_before() -> None:
+    model = learner.fit(HILL, ROWS, None, 7).state
+    asked = snapshot(HILL, ROWS, model=model, count=2, pending=(POINTS[0],))
+    torch.manual_seed(1)
+    np.random.seed(1)
+    first = learner.suggest(asked)
+    torch.manual_seed(2)
+    torch.randn(17)
+    before = torch.get_rng_state()
+    again = learner.suggest(asked)
+    assert again == first
+    assert torch.equal(torch.get_rng_state(), before), "the caller's generator is left as it was"
+    assert learner.fit(HILL, ROWS, None, 7).state == model
+
+
+def test_another_number_is_another_draw() -> None:
+    design_free = Strategy(method=SOBOL)
+    one = learner.suggest(snapshot(HILL, ROWS, number=1))
+    two = learner.suggest(snapshot(HILL, ROWS, number=2))
+    assert one != two
+    same = [learner.suggest(snapshot(HILL, strategy=design_free, number=number)) for number in (1, 2)]
+    assert same[0] == same[1], "a design is numbered by its own index"
+
+
+def test_the_initial_design_comes_first_and_ends_where_the_strategy_says() -> None:
+    asked = snapshot(HILL, ROWS, designed=6, count=4)
+    found = learner.suggest(asked).candidates
+    assert [each.origin for each in found] == [DESIGN, DESIGN, SUGGESTER, SUGGESTER]
+    assert found[0].reason.startswith("Point 7 of 8 of the initial Sobol design")
+    assert len({tuple(each.parameters.items()) for each in found}) == 4
+    drawn = learner.suggest(snapshot(HILL, designed=0, count=8))
+    assert points_of(drawn)[6:] == points_of(learner.suggest(snapshot(HILL, designed=6, count=2)))
+
+
+def test_a_sobol_campaign_asks_no_model() -> None:
+    found = learner.suggest(snapshot(HILL, ROWS, strategy=Strategy(method=SOBOL), designed=20, count=3))
+    assert [each.origin for each in found.candidates] == [DESIGN] * 3
+    assert found.effort["evaluations"] == 0
+
+
+def test_the_first_of_several_is_the_single_one() -> None:
+    several = learner.suggest(snapshot(HILL, ROWS, count=3))
+    single = learner.suggest(snapshot(HILL, ROWS, count=1))
+    assert several.candidates[0] == single.candidates[0]
+
+
+def test_points_in_flight_are_taken_into_account() -> None:
+    model = learner.fit(HILL, ROWS).state
+    (alone,) = points_of(learner.suggest(snapshot(HILL, ROWS, model=model)))
+    asked = learner.suggest(snapshot(HILL, ROWS, model=model, pending=(alone,), count=3))
+    chosen = [alone, *points_of(asked)]
+    assert all(apart(left, right) > learner.NEAR for left, right in itertools.combinations(chosen, 2))
+    assert "1 point in flight" in asked.candidates[0].reason
+    assert "3 points in flight" in asked.candidates[2].reason
+
+
+def test_a_few_rounds_come_near_the_top_of_the_hill() -> None:
+    rows, model = ROWS[:6], None
+    for number in range(8):
+        model = learner.fit(HILL, rows, model, 7).state
+        (point,) = points_of(learner.suggest(snapshot(HILL, rows, model=model, number=number)))
+        rows = (*rows, *hill_rows([point]))
+    best = max(hill(row.parameters) for row in rows)
+    even = max(hill(point) for point in design.points(ENCODING, 11, 0, 200))
+    assert best > -0.005
+    assert best > even, "better than 200 points spread evenly"
+
+
+def test_a_minimized_output_goes_down() -> None:
+    problem = Problem((Continuous("x", 0, 1),), (Output("cost"),), (Objective("cost", "minimize", 3.0),))
+    rows = tuple(measured(problem, {"x": x}, cost=(x - 0.7) ** 2) for x in (0.0, 0.3, 0.5, 1.0))
+    (found,) = learner.suggest(snapshot(problem, rows)).candidates
+    assert float(found.parameters["x"]) == pytest.approx(0.7, abs=0.1)
+    assert found.expected["score"][0] == pytest.approx(-3 * found.expected["cost"][0])
+
+
+def test_what_is_expected_agrees_with_predict_and_with_the_rows() -> None:
+    model = learner.fit(HILL, ROWS).state
+    (found,) = learner.suggest(snapshot(HILL, ROWS, model=model)).candidates
+    (again,) = learner.predict(HILL, ROWS, model, [found.parameters])
+    assert again["height"] == pytest.approx(found.expected["height"])
+    for row, told in zip(ROWS, learner.predict(HILL, ROWS, model, POINTS), strict=True):
+        mean, spread = told["height"]
+        assert mean == pytest.approx(row.outputs["height"], abs=0.2)
+        assert 0 <= spread < 0.3
+    assert "height of" in found.reason and " m; the best so far is" in found.reason
+
+
+def test_rows_that_the_model_has_not_seen_count() -> None:
+    model = learner.fit(HILL, ROWS[:8]).state
+    newest = ROWS[8]
+    (before,) = learner.predict(HILL, ROWS[:8], model, [newest.parameters])
+    (after,) = learner.predict(HILL, ROWS, model, [newest.parameters])
+    assert after["height"][1] < before["height"][1] / 2
+    assert after["height"][0] == pytest.approx(newest.outputs["height"], abs=0.2)
+
+
+def test_infeasible_conditions_are_kept_away_from() -> None:
+    (wanted,) = points_of(learner.suggest(snapshot(HILL, ROWS)))
+    failed = Observation(wanted, None, {}, "infeasible")
+    (steered,) = points_of(learner.suggest(snapshot(HILL, (*ROWS, failed))))
+    assert apart(wanted, steered) > 0.05, "farther than the nearest point that is not the same"
+    model = learner.fit(HILL, (*ROWS, failed))
+    assert model.state == learner.fit(HILL, ROWS).state, "nothing was measured there"
+
+
+def test_few_rows_fall_back_to_the_design_and_say_so() -> None:
+    (found,) = learner.suggest(snapshot(HILL, ROWS[:1])).candidates
+    assert found.origin == SUGGESTER
+    assert found.reason == (
+        "No model could be asked (fewer than 2 results with height are in), so the space is filled on evenly instead."
+    )
+    assert found.parameters == design.points(ENCODING, learner.seed_for("design", 7), 8, 1)[0]
+
+
+def test_a_state_that_cannot_be_used_falls_back_and_says_so() -> None:
+    (found,) = learner.suggest(snapshot(HILL, ROWS, model=b"{}")).candidates
+    assert "The model state cannot be read" in found.reason
+    other = learner.fit(
+        FINITE, tuple(measured(FINITE, p, **{"yield": 1.0 + i}) for i, p in enumerate(SIX))
+    ).state
+    (found,) = learner.suggest(snapshot(HILL, ROWS, model=other)).candidates
+    assert "belongs to another problem" in found.reason
+
+
+SIX = list(Encoding(FINITE).every())
+
+
+def test_a_finite_space_is_used_up_before_anything_is_repeated() -> None:
+    rows: tuple[Observation, ...] = tuple(
+        measured(FINITE, point, **{"yield": number * 10.0}) for number, point in enumerate(SIX[:3])
+    )
+    found = points_of(learner.suggest(snapshot(FINITE, rows, count=3)))
+    assert sorted(map(str, found)) == sorted(map(str, SIX[3:]))
+    more = learner.suggest(snapshot(FINITE, rows, pending=tuple(found), count=1)).candidates
+    assert "was run or is in flight" in more[0].reason
+
+
+def test_mixed_spaces_with_constraints_are_searched_inside_them() -> None:
+    encoding = Encoding(MIXED)
+    drawn = design.points(encoding, 3, 0, 14)
+    rows = tuple(measured(MIXED, point, **mixed_outputs(point)) for point in drawn)
+    found = learner.suggest(snapshot(MIXED, rows, count=3))
+    for candidate in found.candidates:
+        assert MIXED.check_point(candidate.parameters) == []
+        assert MIXED.normal(candidate.parameters) == candidate.parameters
+    best = max(MIXED.score(mixed_outputs(point)) or 0.0 for point in points_of(found))
+    assert best > max(row.score or 0.0 for row in rows), "the model finds better than 14 even points"
+
+
+def test_partial_and_unscored_rows_teach_what_they_can() -> None:
+    drawn = design.points(Encoding(MIXED), 3, 0, 10)
+    whole = [measured(MIXED, point, **mixed_outputs(point)) for point in drawn[:8]]
+    part = [Observation(point, None, {"cost": mixed_outputs(point)["cost"]}) for point in drawn[8:]]
+    fitted = learner.fit(MIXED, [*whole, *part])
+    assert fitted.metrics["outputs"]["cost"]["n"] == 10
+    assert fitted.metrics["outputs"]["yield"]["n"] == 8
+
+
+def test_a_deadline_cuts_the_search_and_is_reported() -> None:
+    ticks = itertools.count()
+    cut = learner.suggest(snapshot(HILL, ROWS, deadline_seconds=0.5), clock=lambda: float(next(ticks)))
+    whole = learner.suggest(snapshot(HILL, ROWS))
+    assert cut.effort["cut"] is True and whole.effort["cut"] is False
+    assert cut.effort["evaluations"] < whole.effort["evaluations"]
+    assert len(cut.candidates) == 1
+
+
+def test_kinds_of_model_are_compared_while_rows_are_few_and_then_when_they_have_grown() -> None:
+    def kind(fitted: Fitted) -> tuple[str, str]:
+        found = fitted.metrics["outputs"]["height"]
+        return found["warp"], found["kernel"]
+
+    old = learner.fit(HILL, ROWS[:6])
+    assert learner.fit(HILL, ROWS, old.state).state == learner.fit(HILL, ROWS).state, (
+        "few: history is nothing"
+    )
+    many = hill_rows(design.points(ENCODING, 11, 0, 80))
+    body = json.loads(learner.fit(HILL, many[:70]).state)
+    other = "rbf" if body["outputs"]["height"]["kernel"] == "matern" else "matern"
+    body["outputs"]["height"]["kernel"] = other
+    warm = json.dumps(body).encode()
+    assert kind(learner.fit(HILL, many, warm))[1] == other, "kept, and its values are where the fit starts"
+    body["chosen"] = 60
+    assert kind(learner.fit(HILL, many, json.dumps(body).encode()))[1] != other, "a third more rows: compared"
+
+
+def test_a_warm_state_that_cannot_be_read_is_left_aside() -> None:
+    assert learner.fit(HILL, ROWS, b"no state").state == learner.fit(HILL, ROWS).state
+
+
+def test_noise_that_is_known_is_not_guessed() -> None:
+    def spread(noise: float | None) -> float:
+        problem = Problem((Continuous("x", 0, 1),), (Output("o", noise=noise),), (Objective("o"),))
+        rows = tuple(measured(problem, {"x": x / 10}, o=float(x % 3)) for x in range(11))
+        return learner.predict(problem, rows, learner.fit(problem, rows).state, [{"x": 0.5}])[0]["o"][1]
+
+    assert spread(0.0) < 0.05 < spread(0.8)
+
+
+def test_too_few_rows_to_fit_are_named() -> None:
+    with pytest.raises(LearningError, match="fewer than 2 results with height"):
+        learner.fit(HILL, ROWS[:1])
+    opaque = Problem((Continuous("x", 0, 1),), (Output("o"),))
+    with pytest.raises(LearningError, match="no objective"):
+        learner.fit(opaque, [Observation({"x": 0.1}, None, {"o": 1.0})])
+
+
+def test_states_are_small_plain_json() -> None:
+    state = learner.fit(HILL, ROWS).state
+    assert len(state) < 2000
+    assert json.loads(state)["format"] == 1
+    assert learner.suggest(snapshot(HILL, ROWS, model=state)).versions["torch"] == torch.__version__
+
+
+def test_an_opaque_problem_is_left_to_its_caller() -> None:
+    opaque = Problem((), (Output("o"),), (Objective("o"),), opaque=True)
+    with pytest.raises(LearningError, match="its caller suggests"):
+        learner.suggest(snapshot(opaque))
+
+
+def test_rows_that_are_all_the_same_still_give_a_point() -> None:
+    rows = tuple(measured(HILL, point, height=1.0) for point in POINTS[:5])
+    (found,) = points_of(learner.suggest(snapshot(HILL, (*rows, rows[0]))))
+    assert HILL.check_point(found) == []

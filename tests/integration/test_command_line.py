@@ -1,0 +1,147 @@
+"""The labqueue command against the real API: a person's day, from a campaign's file to a repaired instrument."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api import context_for, served, settings_for
+from servers import Servers, short_folder
+
+from labqueue.cli import main
+from labqueue.conformance import FakeServer
+from labqueue.conformance.people import show_campaign, show_experiment, show_instrument, status
+
+CAMPAIGN = {
+    "name": "snar",
+    "queue": "flow",
+    "problem": {
+        "parameters": [
+            {"name": "tau", "kind": "continuous", "low": 0.5, "high": 2, "unit": "min"},
+            {"name": "solvent", "kind": "categorical", "categories": ["water", "ethanol"]},
+        ],
+        "outputs": [{"name": "sty"}],
+        "objectives": [{"output": "sty"}],
+    },
+    "strategy": {"method": "caller"},
+    "queue_policy": {"on_lost": "hold", "max_attempts": 1},
+}
+LAB = """
+import labqueue
+
+def measure(experiment):
+    if experiment.parameters["solvent"] == "water":
+        return {"sti": 1.0}
+    if experiment.parameters["tau"] > 1.9:
+        raise labqueue.Failed("no vacuum")
+    return {"sty": experiment.parameters["tau"] * 10}
+"""
+
+Run = Callable[..., "tuple[int, str, str]"]
+
+
+@pytest.fixture
+def url(servers: Servers) -> Iterator[str]:
+    home = short_folder()
+    try:
+        with (
+            servers.database() as postgres_url,
+            servers.redis_database() as redis_url,
+            context_for(settings_for(postgres_url, home, redis_url)) as context,
+            served(context) as address,
+        ):
+            yield address
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setenv("LABQUEUE_URL", url)
+    monkeypatch.delenv("LABQUEUE_TOKEN", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "snar.json").write_text(json.dumps(CAMPAIGN))
+    (tmp_path / "lab.py").write_text(LAB)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        code = main(words)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def serve(run: Run, limit: int) -> tuple[int, str, str]:
+    words = ("serve", "lab.py:measure", "--queue", "flow", "--instrument", "hplc", "--quiet")
+    return run(*words, "--limit", str(limit))
+
+
+def test_a_persons_day(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("campaign", "create", "snar.json")
+    assert code == 0 and "The queue flow was created." in out, err
+    assert run("campaign", "create", "snar.json")[0] == 0
+
+    (tmp_path / "rows.csv").write_text("tau,solvent\n1,ethanol\n3,ethanol\n1,watre\n")
+    code, _, err = run("stage", "snar", "--csv", "rows.csv")
+    assert code == 1 and "line 3, tau" in err and "line 4, solvent" in err and "water" in err
+    (tmp_path / "rows.csv").write_text("tau,solvent\n1,ethanol\n1.25,ethanol\n1,water\n2,ethanol\n")
+    code, out, err = run("stage", "snar", "--csv", "rows.csv")
+    assert code == 0 and out.startswith("4 experiments staged: snar-1"), err
+
+    code, _, err = serve(run, 4)
+    assert code == 0, err
+    lines = run("results", "snar", "--csv")[1].splitlines()
+    assert lines[0].startswith("code,tau,solvent,sty") and lines[2].startswith("snar-2,1.25,ethanol,12.5")
+    assert "12.5 by snar-2" in run("campaign", "show", "snar")[1]
+
+    out = run("status")[1]
+    assert out.startswith("Needs a person:") and "snar-3 is held" in out and "given up" in out
+    code, _, err = run("decide", "snar-1", "give_up")
+    assert code == 1 and "snar-1" in err
+    assert "completed" in run("decide", "snar-3", "complete", "sty=1", "--reason", "a typing error")[1]
+    assert "snar-4 is staged" in run("restage", "snar-4", "--reason", "new pump")[1]
+    assert "snar-4 is cancelled" in run("cancel", "snar-4", "--reason", "not needed")[1]
+    shown = run("show", "snar-4")[1]
+    assert "no vacuum" in shown and "hplc" in shown
+
+    assert "is paused" in run("instrument", "pause", "hplc", "--reason", "cleaning")[1]
+    assert "cleaning" in run("instrument", "list")[1]
+    code, out, _ = run("doctor", "--instrument", "hplc")
+    assert code == 1 and "hplc is paused: cleaning" in out
+    assert "is active" in run("instrument", "clear", "hplc")[1]
+    code, out, _ = run("doctor", "--instrument", "hplc")
+    assert "BAD" not in out, out
+
+    assert "is paused" in run("queue", "pause", "flow", "--reason", "holiday")[1]
+    assert "holiday" in run("queue", "list")[1]
+    assert "is active" in run("queue", "resume", "flow")[1]
+    assert "is finished" in run("campaign", "finish", "snar")[1]
+    code, _, err = run("stage", "snar", "tau=1", "solvent=water")
+    assert code == 1 and "finished" in err
+    code, _, err = run("campaign", "show", "snra")
+    assert code == 1 and "snar" in err
+
+
+def test_the_server_in_memory_shows_what_the_real_one_shows(run: Run, url: str) -> None:
+    """The fields that the real API answers with are those that commands were tried with."""
+    assert run("campaign", "create", "snar.json")[0] == 0
+    run("stage", "snar", "tau=1", "solvent=ethanol")
+    serve(run, 1)
+    with FakeServer() as fake:
+        fake.stage(x=1)
+        answers = (
+            (["campaign", "show", "snar", "--json"], show_campaign(fake, "bench")),
+            (["status", "--json"], status(fake)),
+            (["show", "snar-1", "--json"], show_experiment(fake, fake.experiment(1), whole=True)),
+            (["instrument", "list", "--json"], [show_instrument(fake, "i")]),
+            (["queue", "list", "--json"], [fake.queue("bench").to_json()]),
+        )
+    for words, ours in answers:
+        theirs: Any = json.loads(run(*words)[1])
+        one, other = (ours[0], theirs[0]) if isinstance(ours, list) else (ours, theirs)
+        assert set(one) <= set(other), words
