@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check bench lint types imports sdk39 clean
+.PHONY: help demo up test check bench bench-learning lint types imports sdk39 clean
 
 # Looked for only when the environment is made.
 PYTHON = $(firstword $(foreach p,python3 python3.11 python3.12 python3.13 python3.14,$(shell \
@@ -22,6 +22,7 @@ help:
 	@echo '  make test    the whole test suite (ARGS="-k name" for a part)'
 	@echo '  make check   all that must pass: lint, types, import directions, the SDK on Python 3.9, the test suite'
 	@echo '  make bench   the benchmarks, with peers side by side'
+	@echo '  make bench-learning   how well it learns beside other optimizers: hours, and goes on where it stopped'
 	@echo '  make lint    format and style; make types, make imports, make sdk39: the other parts of check'
 	@echo '  make clean   remove the environment and the caches (never the data)'
 	@echo 'The first of them installs what is needed into .venv, which takes some minutes; PYTHON=... chooses the Python.'
@@ -40,6 +41,11 @@ check: lint types imports sdk39 test
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+# One thread each: more of them slow such small models down. ARGS="--methods labqueue,ax --problems branin --seeds 5".
+bench-learning: $(READY) .bench-learning-venv/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.learning run $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.learning arylation
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,8 +62,14 @@ sdk39: $(READY)
 	@.ci/sdk39
 
 clean:
-	rm -rf .venv .bench-venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis sdk/.mypy_cache sdk/.ruff_cache
+	rm -rf .venv .bench-venv .bench-learning-venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis sdk/.mypy_cache sdk/.ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.bench-learning-venv/.ready: benchmarks/learning/peers.txt
+	$(PYTHON) -m venv --clear .bench-learning-venv
+	@echo 'Installing the peers into .bench-learning-venv: 2 GB, some minutes.'
+	.bench-learning-venv/bin/python $(PIP) install --quiet --quiet -c constraints.txt -r benchmarks/learning/peers.txt
+	@touch $@
 
 $(READY): constraints.txt pyproject.toml sdk/pyproject.toml
 	@test -n '$(PYTHON)' || { echo 'Labqueue needs Python 3.11 or newer, and none was found here' \

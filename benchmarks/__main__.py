@@ -22,7 +22,7 @@ import psutil
 from benchmarks.figures import Figure, table
 
 # In this order: what needs a quiet machine first.
-NAMES = ("flow", "lives", "latency", "pages", "republish", "waiting", "startup", "up", "peers", "campaign")
+NAMES = ("flow", "lives", "latency", "pages", "republish", "waiting", "startup", "up", "pool", "peers")
 RESULTS = Path(__file__).parent / "results" / "runs.jsonl"
 
 

@@ -67,7 +67,7 @@ def build(settings: Settings) -> Context:
             settings.database, pool_size=settings.db_pool_size, prepared=settings.prepared_statements
         ),
         ids=SystemIds(),
-        blobs=FsspecBlobs(settings.artifacts),
+        blobs=FsspecBlobs(settings.artifacts, settings.home / "cache"),
         publisher=RedisPublisher(settings.redis),
         subscriber=Subscriber(settings.redis),
         batches=BatchLog(settings.redis),

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from labqueue.problem import Problem
+from labqueue.problem import Problem, Value
 from labqueue.states import State
 from labqueue.strategy import Strategy
 from models.domain import records as r
@@ -53,9 +53,15 @@ class Campaigns(Protocol):
         """`kind` problem or strategy: numbered, kept for ever."""
 
     def version(self, campaign_id: int, kind: str, number: int) -> r.Json: ...
+    def versions(self, campaign_id: int) -> list[r.Version]:
+        """Every version of its problem and of its strategy, in the order in which they were set."""
+
     def all(self, *, state: str | None = None) -> list[r.Campaign]: ...
     def flows(self, queue: str) -> list[tuple[r.Campaign, float]]:
         """Unfinished campaigns that feed `queue`, each with its owner's weight."""
+
+    def share(self, campaign_id: int) -> float:
+        """Of its queue's claims, beside the other active campaigns that suggesters keep filled; above 0, up to 1."""
 
     def owner(self, name: str) -> float:
         """The owner's weight; the owner is created with weight 1 where unknown."""
@@ -100,6 +106,9 @@ class Experiments(Protocol):
         """How many of the initial design were drawn so far, whatever became of them."""
 
     def set_ready(self, campaign_id: int, ready: bool) -> None: ...
+    def introduce(self, campaign_id: int, parameter: str, value: Value) -> None:
+        """A parameter that nobody had named: in every experiment so far it had this value."""
+
     def lock_expired(self, limit: int) -> list[r.Experiment]:
         """Unclaimed (staged or proposed) and past their use-by date."""
 
@@ -130,6 +139,9 @@ class Attempts(Protocol):
 
     def live_of(self, instrument: str) -> list[r.Attempt]: ...
     def of_experiment(self, experiment_id: int) -> list[r.Attempt]: ...
+    def durations(self, campaign_id: int, limit: int) -> list[float]:
+        """Seconds from the claim to the result of its last completed experiments, newest first."""
+
     def extend_live(self, seconds: float) -> int:
         """Moves every live deadline on by `seconds` plus one lease of its own. How many moved."""
 
@@ -143,6 +155,8 @@ class Instruments(Protocol):
         """`seen`: stamps last_seen with the database's time."""
 
     def all(self) -> list[r.Instrument]: ...
+    def serving(self, queue: str, within: float) -> list[r.Serving]:
+        """Those that may claim from `queue` now, seen within so many seconds, by name: neither paused nor blocked."""
 
 
 class Claims(Protocol):
@@ -179,8 +193,15 @@ class Results(Protocol):
         """The current readings of these outputs are so no longer."""
 
     def training(self, campaign_id: int, revision: int) -> list[r.TrainingRow]:
-        """What training may use as of a data revision, by experiment id: current outputs then, actual
-        parameters over planned ones; infeasible ones without outputs; suspect and withdrawn ones left out."""
+        """What training may use as of a data revision, by experiment id: current outputs then, and the further
+        values of each as replicates; actual parameters over planned ones; infeasible ones without outputs; suspect
+        and withdrawn ones left out."""
+
+    def reported(self, campaign_id: int) -> list[r.Json]:
+        """The actual parameters of every result that named some."""
+
+    def measured(self, campaign_id: int) -> list[str]:
+        """Outputs of which any experiment has, or had, a value."""
 
 
 class Events(Protocol):
@@ -228,7 +249,10 @@ class Jobs(Protocol):
 
 
 class Models(Protocol):
-    def latest(self, campaign_id: int) -> r.Model | None: ...
+    def latest(self, campaign_id: int, learner: str = "", *, state: bool = True) -> r.Model | None:
+        """The newest that this learner of the user's own trained ("": that we did); without its `state` where that
+        is not needed."""
+
     def get(self, campaign_id: int, version: int) -> r.Model | None: ...
     def add(self, model: r.Model) -> None:
         """Also writes model_version, model_revision and model_accepted of its campaign."""
@@ -236,12 +260,26 @@ class Models(Protocol):
     def all(self, campaign_id: int) -> list[r.Model]:
         """Without their state."""
 
+    def recent(self, campaign_id: int, limit: int) -> list[r.Model]:
+        """The newest, newest first. Without their state."""
+
+
+class Seats(Protocol):
+    def get(self, campaign_id: int) -> r.Seat | None: ...
+    def lock(self, campaign_id: int) -> r.Seat:
+        """Created where unknown."""
+
+    def save(self, seat: r.Seat, *, seen: bool = False, failed: bool = False) -> None:
+        """With `seen` its process was heard of now, with `failed` it failed now."""
+
 
 class Suggestions(Protocol):
     def add(self, suggestion: r.Suggestion) -> r.Suggestion:
         """Raises ConflictError if the campaign has one of that number."""
 
     def get(self, id: int) -> r.Suggestion | None: ...
+    def recent(self, campaign_id: int, limit: int) -> list[r.Suggestion]:
+        """The newest, newest first. Without their candidates and the points in their snapshots."""
 
 
 class Inquiries(Protocol):
@@ -251,6 +289,15 @@ class Inquiries(Protocol):
     def save(self, inquiry: r.Inquiry, *, issued: bool = False) -> None: ...
     def due(self) -> list[r.Inquiry]:
         """Open ones, and running ones past their deadline."""
+
+
+@dataclass(frozen=True)
+class PoolRow:
+    """`shown`: its features in the order of the columns, categories by name; None where the pool has too many."""
+
+    place: int
+    key: str
+    shown: tuple[Any, ...] | None
 
 
 class Tokens(Protocol):
@@ -266,6 +313,31 @@ class Artifacts(Protocol):
     def get(self, sha256: str) -> r.Artifact | None: ...
     def add(self, artifact: r.Artifact) -> None:
         """The same bytes twice are one."""
+
+
+class Pools(Protocol):
+    def add(self, pool: r.Pool, rows: Iterable[Sequence[PoolRow]]) -> r.Pool:
+        """As the next version of its name. `rows` in parts; they are not asked for where the same file's are known.
+        Raises ConflictError where two rows have one id."""
+
+    def newest(self, name: str) -> r.Pool | None: ...
+    def of_file(self, sha256: str) -> r.Pool | None:
+        """The first that is kept in this file."""
+
+    def versions(self, name: str) -> list[r.Pool]:
+        """By version."""
+
+    def all(self) -> list[r.Pool]:
+        """The newest version of each, by name."""
+
+    def find(self, sha256: str, keys: Sequence[str]) -> dict[str, PoolRow]:
+        """Those of these rows that the file has, by id."""
+
+    def taken(self, campaign_id: int, keys: Sequence[str]) -> set[str]:
+        """Those of these rows that a campaign ran or has in flight; given up before they were run does not count."""
+
+    def spent(self, campaign_id: int) -> list[str]:
+        """Rows that a campaign ran in vain: their experiments failed or their results are suspect."""
 
 
 class Webhooks(Protocol):
@@ -324,6 +396,8 @@ class Transaction(Protocol):
     @property
     def models(self) -> Models: ...
     @property
+    def seats(self) -> Seats: ...
+    @property
     def suggestions(self) -> Suggestions: ...
     @property
     def inquiries(self) -> Inquiries: ...
@@ -331,6 +405,8 @@ class Transaction(Protocol):
     def tokens(self) -> Tokens: ...
     @property
     def artifacts(self) -> Artifacts: ...
+    @property
+    def pools(self) -> Pools: ...
     @property
     def webhooks(self) -> Webhooks: ...
     @property
@@ -357,7 +433,11 @@ class Ids(Protocol):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a suggestion is a pure function of. Parameters in lab units."""
+    """What a suggestion is a pure function of. Parameters in lab units.
+
+    pending  points in flight that keep their places; staged  candidates that may give way, in their order
+    count    candidates wanted beside the staged ones
+    """
 
     problem: Problem
     strategy: Strategy
@@ -370,24 +450,33 @@ class Snapshot:
     count: int
     device: str = "cpu"
     deadline_seconds: float | None = None
+    staged: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A candidate: where, why in a plain sentence, and what the model expects (mean and sd, lab units)."""
+    """A candidate: where, why in a plain sentence, and what the model expects (mean and sd, lab units).
+
+    staged  the place in `Snapshot.staged` of the candidate that this one is; None: a new one
+    """
 
     parameters: Mapping[str, Any]
     reason: str
     origin: str  # design, suggester
     expected: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    staged: int | None = None
 
 
 @dataclass(frozen=True)
 class Suggested:
+    """candidates  in the order in which they should be claimed; staged ones that are not among them give way
+    gain        what the first of them is expected to improve the score by; None where no model chose"""
+
     candidates: tuple[Chosen, ...]
     effort: Mapping[str, Any]
     device: str
     versions: Mapping[str, str]
+    gain: float | None = None
 
 
 @dataclass(frozen=True)
@@ -401,10 +490,20 @@ class Fitted:
 class Learner(Protocol):
     """Torch and everything behind it. Pure: equal arguments, equal answer."""
 
-    def device(self) -> str: ...
+    def device(self, rows: int) -> str:
+        """Where a problem of so many rows is computed best on this machine: cpu, cuda."""
+
     def fit(
-        self, problem: Problem, rows: Sequence[r.TrainingRow], warm: bytes | None, seed: int, device: str
-    ) -> Fitted: ...
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        rows: Sequence[r.TrainingRow],
+        warm: bytes | None,
+        seed: int,
+        device: str,
+    ) -> Fitted:
+        """`warm`: the state of the last fit of this campaign, a hint."""
+
     def suggest(self, snapshot: Snapshot) -> Suggested: ...
     def predict(
         self,
@@ -436,11 +535,24 @@ class Commands(Protocol):
         UnavailableError where the broker is away."""
 
 
+class Blob(Protocol):
+    """Bytes on their way into the store."""
+
+    def write(self, part: bytes) -> None: ...
+    def keep(self) -> tuple[str, int]:
+        """From now on they are there, under their SHA-256 and with this size."""
+
+
 class Blobs(Protocol):
     """Where artifacts lie, by SHA-256."""
 
     def write(self, sha256: str, body: bytes) -> None: ...
     def read(self, sha256: str) -> bytes | None: ...
+    def begin(self) -> AbstractContextManager[Blob]:
+        """Bytes that come in parts. Left without `keep`, nothing of them stays."""
+
+    def path(self, sha256: str) -> str:
+        """A local file with these bytes, fetched where the store is elsewhere. Raises NotFoundError."""
 
 
 class Courier(Protocol):

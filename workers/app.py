@@ -64,6 +64,6 @@ def warm_up(app: Celery, queues: tuple[str, ...]) -> None:
         for name in LEARNING:
             if name in queues:
                 task: Command = app.tasks[task_name(name)]
-                log.info("ready", command=name, device=task.context.learner.device())
+                log.info("ready", command=name, device=task.context.learner.device(0))
 
     signals.worker_process_init.connect(load, weak=False)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from labqueue.errors import UnavailableError
 from services import bootstrap
 from services.broker.wake import Wake
 from services.flow.number import number
-from services.ports import Courier, Ids, Learner, Store
+from services.ports import Blobs, Courier, Ids, Learner, Store
 from services.settings import Settings
 from workers.courier import HttpCourier
 from workers.identity import holder
@@ -23,12 +24,13 @@ class Context:
     ids: Ids
     wake: Wake
     courier: Courier
+    blobs: Blobs
 
     @cached_property
     def learner(self) -> Learner:
         from workers.learner import TorchLearner
 
-        return TorchLearner()
+        return TorchLearner(lambda sha256: Path(self.blobs.path(sha256)))
 
     @property
     def holder(self) -> str:
@@ -49,4 +51,4 @@ class Context:
 
 def build(settings: Settings) -> Context:
     services = bootstrap.build(settings)
-    return Context(services.store, services.ids, Wake(settings.redis), HttpCourier())
+    return Context(services.store, services.ids, Wake(settings.redis), HttpCourier(), services.blobs)

@@ -41,8 +41,10 @@ TICK_SECONDS = 0.5
 #: The lease is renewed this often, and the loop takes at most so many turns a second, however much happens.
 RENEW_SECONDS = 2.0
 TURN_SECONDS = 0.05
-#: The same command is not sent more often than this.
-AGAIN_SECONDS = 1.0
+#: Commands that are due are looked for in every campaign this often; sooner in those that something happened to.
+SWEEP_SECONDS = 1.0
+#: Events read at once; what is left over is read in the next turn, and a sweep finds it, too.
+PAGE = 1000
 #: How long Redis is left alone after it did not answer.
 AWAY_SECONDS = 1.0
 
@@ -59,15 +61,17 @@ class Janitor:
         self._stopping = threading.Event()
         self._news = threading.Event()
         self._cursor: int | None = None
+        self._seen: int | None = None
+        self._swept = -SWEEP_SECONDS
         self._renew_at = 0.0
         self._silent_until = 0.0
-        self._told: dict[due.Command, float] = {}
         self.truth = Round(
             Step("number", self._number),
             Step("reap", lambda: recover.reap(store), every=1.0),
             Step("expire", lambda: recover.expire(store), every=1.0),
             Step("inquiries", lambda: inquire.expire_inquiries(store), every=1.0),
             Step("stop", self._stop_rules, every=1.0, urgent=0.2),
+            Step("overtime", self._overtime, every=5.0),
             # What the steps before have changed.
             Step("number again", self._number),
         )
@@ -84,7 +88,7 @@ class Janitor:
             if self._lead():
                 self.truth.run(time.monotonic(), news)
             self._stopping.wait(TURN_SECONDS)
-            news = self._news.wait(TICK_SECONDS)
+            news = self._news.wait(self._pause(self.truth))
             self._news.clear()
         carrier.join(AWAY_SECONDS + TICK_SECONDS)
         self._resign()
@@ -128,13 +132,19 @@ class Janitor:
             if self.leading:
                 self.carrying.run(time.monotonic(), news)
             try:
-                news = self.wake.wait(TICK_SECONDS) is not None
+                news = self.wake.wait(self._pause(self.carrying)) is not None
             except UnavailableError:
                 news = True  # as far as we know
                 self._stopping.wait(AWAY_SECONDS)
             else:
                 if news:
                     self._news.set()
+
+    @staticmethod
+    def _pause(steps: Round) -> float:
+        """How long to wait for news: not beyond the step that is next."""
+        rest = steps.rest(time.monotonic())
+        return TICK_SECONDS if rest is None else min(TICK_SECONDS, rest)
 
     def _number(self) -> None:
         events = number(self.store)
@@ -152,7 +162,7 @@ class Janitor:
                 cursor = tx.events.last()
                 news = {each.id for each in tx.campaigns.all(state="active")}
             else:
-                events = tx.events.after(self._cursor, 1000)
+                events = tx.events.after(self._cursor, PAGE)
                 cursor = events[-1].number or self._cursor if events else self._cursor
                 news = {each.campaign_id for each in events if each.campaign_id and _may_end(each)}
         for campaign in sorted(news):
@@ -161,6 +171,10 @@ class Janitor:
                 log.info("finished", campaign=campaign, reason=reason)
         self._cursor = cursor
 
+    def _overtime(self) -> None:
+        for campaign in stop.overtime(self.store):
+            stop.check(self.store, campaign)
+
     def _relay(self) -> None:
         dispatch.relay(self.store, self.publisher)
 
@@ -168,16 +182,33 @@ class Janitor:
         # Asked first: what is marked as issued and cannot be sent would wait for its next turn.
         self.publisher.epoch()
         now = time.monotonic()
-        self._told = {each: at for each, at in self._told.items() if now - at < AGAIN_SECONDS}
-        for command in due.due(self.store):
-            if command not in self._told:
-                self.commands.send(command.name, command.argument)
-                self._told[command] = now
+        among: set[int] | None = self._touched()
+        if now - self._swept >= SWEEP_SECONDS:
+            self._swept, among = now, None
+        for command in due.due(self.store, among):
+            self.commands.send(command.name, command.argument)
+
+    def _touched(self) -> set[int]:
+        """The campaigns that something happened to since the last look."""
+        with self.store.begin() as tx:
+            if self._seen is None:
+                self._seen = tx.events.last()
+            events = tx.events.after(self._seen, PAGE)
+        self._seen = events[-1].number or self._seen if events else self._seen
+        return {each.campaign_id for each in events if each.campaign_id is not None}
 
 
 def _may_end(event: r.Event) -> bool:
-    """Can a campaign be done because of such an event?"""
-    return event.teaches or event.type.startswith("campaign.") or event.data.get("state") == State.COMPLETED
+    """Can a campaign be done because of such an event? What a suggestion says is looked at where it is stored, and
+    one that was finished and is resumed has time to get other rules: those that ended it would do so again."""
+    if event.type == "campaign.resumed":
+        return event.data.get("before") != "finished"
+    return (
+        event.teaches
+        or event.type == "model.trained"
+        or event.type.startswith("campaign.")
+        or event.data.get("state") == State.COMPLETED
+    )
 
 
 def main() -> int:

@@ -9,31 +9,45 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
 import torch
 
 from labqueue.errors import LabqueueError
 from labqueue.problem import Problem
-from labqueue.states import Outcome
+from labqueue.strategy import Strategy
 from models.domain.records import TrainingRow
-from models.surrogates import learner, values
+from models.surrogates import fitting, learner, values
+from models.surrogates.fitting import Files
 from services.ports import Chosen, Fitted, Snapshot, Suggested
+
+log = structlog.get_logger(__name__)
 
 
 class TorchLearner:
-    """Pure, but for the number of threads: one a process, two were up to 20 x slower on busy cores."""
+    """Pure, but for the number of threads: one a process, two were up to 20 x slower on busy cores.
 
-    def __init__(self) -> None:
+    files: where the file that is kept under a SHA-256 lies here; only pools need any.
+    """
+
+    def __init__(self, files: Files | None = None) -> None:
         torch.set_num_threads(1)
+        self._files = files
 
-    def device(self) -> str:
-        """`cuda` where this machine has a GPU that torch can use."""
-        return learner.usable("cuda")
+    def device(self, rows: int) -> str:
+        """`cuda` where this machine has a GPU that torch can use, and there are enough rows for it to pay."""
+        return fitting.device_for(rows)
 
     def fit(
-        self, problem: Problem, rows: Sequence[TrainingRow], warm: bytes | None, seed: int, device: str
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        rows: Sequence[TrainingRow],
+        warm: bytes | None,
+        seed: int,
+        device: str,
     ) -> Fitted:
         with _in_our_words():
-            found = learner.fit(problem, _observations(problem, rows), warm, seed, device)
+            found = learner.fit(problem, strategy, _observations(rows), warm, seed, device, files=self._files)
         return Fitted(found.state, found.metrics, found.device, learner.versions())
 
     def suggest(self, snapshot: Snapshot) -> Suggested:
@@ -44,19 +58,22 @@ class TorchLearner:
                     strategy=snapshot.strategy,
                     seed=snapshot.seed,
                     number=snapshot.number,
-                    rows=_observations(snapshot.problem, snapshot.rows),
+                    rows=_observations(snapshot.rows),
                     pending=snapshot.pending,
                     designed=snapshot.drawn,
                     model=snapshot.model,
                     count=snapshot.count,
                     device=snapshot.device,
                     deadline_seconds=snapshot.deadline_seconds,
-                )
+                    staged=snapshot.staged,
+                ),
+                files=self._files,
             )
         candidates = tuple(
-            Chosen(each.parameters, each.reason, each.origin, each.expected) for each in found.candidates
+            Chosen(each.parameters, each.reason, each.origin, each.expected, each.staged)
+            for each in found.candidates
         )
-        return Suggested(candidates, found.effort, found.device, found.versions)
+        return Suggested(candidates, found.effort, found.device, found.versions, found.gain)
 
     def predict(
         self,
@@ -67,25 +84,25 @@ class TorchLearner:
         device: str,
     ) -> list[Mapping[str, tuple[float, float]]]:
         with _in_our_words():
-            return learner.predict(problem, _observations(problem, rows), model, points, device)
+            return learner.predict(problem, _observations(rows), model, points, device, self._files)
 
 
 @contextmanager
 def _in_our_words() -> Iterator[None]:
-    """A model that cannot be made or read is a LabqueueError, which the flow keeps with its reason."""
+    """Whatever goes wrong in a model is a LabqueueError, which the flow keeps with its reason."""
     try:
         yield
     except values.LearningError as error:
         raise LabqueueError(str(error)) from error
+    except (LabqueueError, MemoryError):
+        raise
+    except Exception as error:
+        log.exception("the model failed")
+        raise LabqueueError(f"the model failed: {type(error).__name__}: {error}") from error
 
 
-def _observations(problem: Problem, rows: Sequence[TrainingRow]) -> tuple[values.Observation, ...]:
+def _observations(rows: Sequence[TrainingRow]) -> tuple[values.Observation, ...]:
     return tuple(
-        values.Observation(
-            row.parameters,
-            problem.score(row.outputs) if row.outcome is Outcome.MEASURED else None,
-            row.outputs,
-            str(row.outcome.value),
-        )
+        values.Observation(row.parameters, row.outputs, row.noise, str(row.outcome.value), row.replicates)
         for row in rows
     )

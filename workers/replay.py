@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from labqueue.errors import LabqueueError, NotFoundError
-from services.flow.suggest import replay
+from services.flow.snapshots import replay
 from services.settings import current
 from workers.bootstrap import build
 
@@ -22,20 +22,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         context = build(current())
         with context.store.begin() as tx:
-            if tx.suggestions.get(number) is None:  # said before torch is loaded
+            found = tx.suggestions.get(number)
+            if found is None:  # said before torch is loaded
                 raise NotFoundError(f"There is no suggestion {number}.")
         stored, again = replay(context.store, context.learner, number)
     except LabqueueError as error:
         sys.exit(str(error))
     lines = differences(stored, again)
-    sys.stdout.write(report(number, len(stored), lines))
+    sys.stdout.write(report(number, len(stored), lines, cut=bool(found.effort.get("cut"))))
     return 1 if lines else 0
 
 
-def report(number: int, candidates: int, lines: Sequence[str]) -> str:
+def report(number: int, candidates: int, lines: Sequence[str], *, cut: bool = False) -> str:
+    """`cut`: its deadline ended it before its effort was spent; computed again, it has the time."""
     if not lines:
         return f"Suggestion {number}: equal, {candidates} candidates.\n"
     head, foot = f"Suggestion {number} differs:", "Other library versions or another device can do that."
+    if cut:
+        foot = "Its deadline cut it then, and nothing cuts it now."
     return "\n".join([head, *(f"  {line}" for line in lines), foot, ""])
 
 

@@ -34,16 +34,29 @@ class Round:
     def __init__(self, *steps: Step) -> None:
         self._steps = steps
         self._taken: dict[str, float] = {}
+        self._urged: set[str] = set()
         self._said: dict[str, float] = {}
         self.failing: set[str] = set()
 
     def run(self, now: float, news: bool = False) -> None:
-        """One round at `now` (seconds of any clock that only goes forward)."""
+        """One round at `now` (seconds of any clock that only goes forward). News that comes too soon after a step's
+        last run is not forgotten: it is urgent until that step was taken."""
+        if news:
+            self._urged.update(step.name for step in self._steps)
         for step in self._steps:
-            last = self._taken.get(step.name)
-            if last is None or now - last >= step.wait(news):
+            if self._left(step, now) <= 0:
                 self._taken[step.name] = now
+                self._urged.discard(step.name)
                 self._take(step, now)
+
+    def rest(self, now: float) -> float | None:
+        """Seconds until a step is due for which there was news; None where nothing presses."""
+        left = [max(0.0, self._left(step, now)) for step in self._steps if step.name in self._urged]
+        return min(left, default=None)
+
+    def _left(self, step: Step, now: float) -> float:
+        last = self._taken.get(step.name)
+        return 0.0 if last is None else step.wait(step.name in self._urged) - (now - last)
 
     def _take(self, step: Step, now: float) -> None:
         try:

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from examples.demo import campaign
 from examples.demo.plot import plot
 from examples.demo.progress import Progress
 from examples.demo.view import View, view_for
+from examples.snar.front import hypervolume, load_front
 from labqueue.client import Client
 from labqueue.errors import LabqueueError
 from labqueue.problem import Problem
@@ -78,7 +80,8 @@ def _own(environ: Any) -> dict[str, str]:
 
 def _run(stack: Stack, home: Path, speed: float, view: View) -> Progress:
     definition = campaign.definition()
-    progress = Progress(Problem.from_json(definition["problem"]), campaign.BUDGET)
+    problem = Problem.from_json(definition["problem"])
+    progress = Progress(problem, campaign.BUDGET, hypervolume(problem, load_front()))
     news: queue.Queue[dict[str, Any]] = queue.Queue()
     client = Client(stack.url, actor="demo")
     client.put_queue(campaign.QUEUE, lease_seconds=campaign.LEASE_SECONDS, on_lost="requeue", max_attempts=3)
@@ -88,8 +91,7 @@ def _run(stack: Stack, home: Path, speed: float, view: View) -> Progress:
     view.show(progress)
     with _solvers(stack.url, home, speed) as solvers:
         _watch(progress, news, solvers, view)
-    if progress.best is not None:
-        code = progress.best[0]
+    for code in progress.front:
         progress.points[code] = client.experiment(code)["parameters"]
     return progress
 
@@ -152,29 +154,41 @@ def _solvers(url: str, home: Path, speed: float) -> Iterator[dict[str, subproces
 
 
 def _report(console: Console, progress: Progress, home: Path) -> None:
-    if not progress.finished or progress.best is None:
+    if not progress.finished or not progress.done:
         console.print(f"The campaign did not end in time. The logs are in {_shown(home / 'logs')}.")
         return
-    code, score = progress.best
-    chart = home / "convergence.png"
-    plot([each for _, each in progress.scores], campaign.OPTIMUM, chart)
-    console.print(f"\nFinished: {progress.finished}. Best: {code}, score {score:,.0f}")
-    for each in progress.problem.parameters:
-        value = progress.points.get(code, {}).get(each.name)
-        if value is not None:
-            console.print(f"  {each.name:12} {value:8.3f} {each.unit}")
-    for output in progress.problem.outputs:
-        console.print(f"  {output.name:12} {progress.outputs[code][output.name]:8.1f} {output.unit}")
-    gap = campaign.OPTIMUM - score
-    console.print(f"  {gap:,.0f} below the optimum that brute force finds ({campaign.OPTIMUM:,.0f})")
+    chart = home / "front.png"
+    first, second = (each.reference or 0.0 for each in progress.problem.objectives)
+    measured = [progress.values(each) for each in progress.done]
+    front = [progress.values(each) for each in progress.front]
+    plot(measured, front, load_front(), (first, second), progress.shares, chart)
+    console.print(f"\nFinished: {progress.finished}.")
+    console.print(
+        "The Pareto front: more product costs more waste, and no experiment beats one of these in both."
+    )
+    console.print(_table(progress))
+    share = 100 * progress.shares[-1]
+    console.print(f"It dominates {share:.1f} % of what the true front does, which brute force finds.")
     for lost, instrument in progress.lost.items():
         by = progress.runners[lost][-1]
         console.print(f"  {lost}, which {instrument} was running when it was killed, was completed by {by}")
-    console.print(f"\nConvergence: {_shown(chart)}")
+    console.print(f"\nPicture of the front: {_shown(chart)}")
     console.print("Look further:")
     console.print(f"  make up LABQUEUE_HOME={_shown(home)}    then, in another terminal:")
     console.print(f"  .venv/bin/labqueue status\n  .venv/bin/labqueue results {campaign.NAME}")
     console.print(f"  .venv/bin/labqueue campaign show {campaign.NAME}")
+
+
+def _table(progress: Progress) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    names = [*(f"{each.output}" for each in progress.problem.objectives), *progress.problem.names]
+    for name in ("experiment", *names):
+        table.add_column(name, justify="left" if name == "experiment" else "right")
+    for code in progress.front:
+        point = progress.points.get(code, {})
+        values = [*progress.values(code), *(point.get(name) for name in progress.problem.names)]
+        table.add_row(code, *("" if each is None else f"{each:,.5g}" for each in values))
+    return table
 
 
 def _shown(path: Path) -> str:

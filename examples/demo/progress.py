@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from examples.snar.front import hypervolume
 from labqueue.problem import Problem
 
 ENDED = ("completed", "failed", "cancelled", "superseded", "expired")
@@ -16,13 +17,15 @@ ENDED = ("completed", "failed", "cancelled", "superseded", "expired")
 class Progress:
     """Grows by `take`, an event at a time."""
 
-    problem: Problem
+    problem: Problem  # of two objectives, with a reference for each
     budget: int
+    whole: float  # the hypervolume of the true front
     states: dict[str, str] = field(default_factory=dict)  # by experiment code
     points: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     running: dict[str, str] = field(default_factory=dict)  # instrument -> code
     outputs: dict[str, dict[str, float]] = field(default_factory=dict)
-    scores: list[tuple[str, float]] = field(default_factory=list)  # in the order of completion
+    done: list[str] = field(default_factory=list)  # codes, in the order of completion
+    shares: list[float] = field(default_factory=list)  # of the true front's hypervolume, after each of them
     staleness: list[int] = field(default_factory=list)
     model_version: int = 0
     model_rows: int = 0
@@ -65,25 +68,33 @@ class Progress:
         if data.get("verdict") != "accepted" or data.get("state") != "completed":
             return None
         self._free(code)
-        score = self.problem.score(self.outputs[code])
-        if score is None:
+        if self.problem.values(self.outputs[code]) is None:
             return None
-        before = self.best
-        self.scores.append((code, score))
+        self.done.append(code)
+        self.shares.append(hypervolume(self.problem, [self.values(each) for each in self.done]) / self.whole)
         again = f", {code} in the end by {self.runners[code][-1]}" if code in self.lost else ""
-        better = before is None or score > before[1]
-        return f"{code}: {score:,.0f}{' (best so far)' if better else ''}{again}"
+        figures = ", ".join(
+            f"{each.output} {self.outputs[code][each.output]:,.5g}" for each in self.problem.objectives
+        )
+        return f"{code}: {figures}{' (on the front)' if code in self.front else ''}{again}"
 
     def _free(self, code: str) -> None:
         self.running = {name: each for name, each in self.running.items() if each != code}
 
+    def values(self, code: str) -> tuple[float, float]:
+        """The measured outputs of the two objectives, in lab units."""
+        first, second = (self.outputs[code][each.output] for each in self.problem.objectives)
+        return first, second
+
     @property
-    def best(self) -> tuple[str, float] | None:
-        return max(self.scores, key=lambda each: each[1], default=None)
+    def front(self) -> list[str]:
+        """The codes of those that no other experiment beats, in the order of the first objective."""
+        found = [self.done[place] for place in self.problem.front([self.outputs[each] for each in self.done])]
+        return sorted(found, key=self.values)
 
     @property
     def completed(self) -> int:
-        return len(self.scores)
+        return len(self.done)
 
     @property
     def counts(self) -> Counter[str]:

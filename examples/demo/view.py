@@ -13,7 +13,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from .campaign import OPTIMUM
 from .progress import Progress
 
 NEWS = 8  # lines
@@ -51,7 +50,7 @@ class Plain:
 
 
 class Display(Plain):
-    """One display that is drawn anew: experiments by state, who runs what, best so far, model, news."""
+    """One display that is drawn anew: experiments by state, who runs what, the front, model, news."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -98,7 +97,7 @@ def _figures(progress: Progress, elapsed: float) -> Panel:
     )
     table.add_row("completed", bar)
     table.add_row("experiments", states)
-    table.add_row("best so far", _best(progress))
+    table.add_row("front so far", _front(progress))
     model = f"version {progress.model_version}, from {progress.model_rows} results"
     table.add_row("model", model if progress.model_version else "none yet: initial design")
     staleness = progress.mean_staleness
@@ -110,11 +109,12 @@ def _figures(progress: Progress, elapsed: float) -> Panel:
     return Panel(table, title="campaign snar", title_align="left")
 
 
-def _best(progress: Progress) -> str:
-    if progress.best is None:
+def _front(progress: Progress) -> str:
+    if not progress.done:
         return "-"
-    code, score = progress.best
-    return f"{score:,.0f} ({code}); the known optimum is {OPTIMUM:,.0f}"
+    share = f"{100 * progress.shares[-1]:.1f} % of what the true front dominates"
+    count = len(progress.front)
+    return f"{count} experiment{'' if count == 1 else 's'} that no other one beats; {share}"
 
 
 def _remaining(progress: Progress, elapsed: float) -> str:

@@ -89,7 +89,7 @@ def create() -> None:
             "planned",
             JSONB(),
             nullable=True,
-            comment="Parameters in lab units; null for an opaque item. Never changed.",
+            comment="Parameters in lab units; null for an opaque item. No value is ever changed.",
         ),
         sa.Column(
             "payload",
@@ -112,18 +112,20 @@ def create() -> None:
             nullable=True,
             comment="The suggestion that chose it; null if nobody suggested it.",
         ),
-        sa.Column("model_version", sa.Integer(), nullable=False, comment="The model that chose it; 0: none."),
+        sa.Column(
+            "model_version", sa.Integer(), nullable=False, comment="The model that last judged it; 0: none."
+        ),
         sa.Column(
             "known",
             sa.Integer(),
             nullable=True,
-            comment="Accepted results known when it was chosen; null if a person chose it.",
+            comment="Accepted results known when a model last judged it; null if a person chose it.",
         ),
         sa.Column(
             "expected",
             JSONB(),
             nullable=False,
-            comment="What that model expected, {output: {mean, sd}}, lab units; kept for ever.",
+            comment="What the last model to judge it expected, {output: {mean, sd}}, lab units; kept for ever.",
         ),
         sa.Column(
             "pinned",
@@ -182,7 +184,7 @@ def create() -> None:
             "staleness",
             sa.Integer(),
             nullable=True,
-            comment="Accepted results since it was chosen, when it was claimed.",
+            comment="Accepted results since it was last judged, when it was claimed.",
         ),
         sa.Column(
             "staged_at",
@@ -222,6 +224,12 @@ def create() -> None:
         postgresql_with=HOT,
     )
     op.create_index("experiments_campaign_state_index", "experiments", ["campaign_id", "state", "id"])
+    op.create_index(
+        "experiments_row_index",
+        "experiments",
+        ["campaign_id", "row"],
+        postgresql_where=sa.text('"row" IS NOT NULL'),
+    )
     op.create_index(
         "experiments_claim_index",
         "experiments",

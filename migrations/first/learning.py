@@ -6,6 +6,13 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
+HOT = {
+    "fillfactor": 85,
+    "autovacuum_vacuum_scale_factor": 0.01,
+    "autovacuum_vacuum_threshold": 1000,
+    "autovacuum_analyze_scale_factor": 0.02,
+}
+
 
 def create() -> None:
     op.create_table(
@@ -62,12 +69,11 @@ def create() -> None:
             "kind", sa.Text(), nullable=False, comment="train or suggest: one of each at a time per campaign."
         ),
         sa.Column(
-            "wished",
+            "done",
             sa.BigInteger(),
             nullable=False,
-            comment="Data revision (train) or counter (suggest) that is asked for; due while above done.",
+            comment="The data revision that it was last done for.",
         ),
-        sa.Column("done", sa.BigInteger(), nullable=False, comment="The one that is done."),
         sa.Column("holder", sa.Text(), nullable=False, comment="The worker that has it; empty if none."),
         sa.Column(
             "fence",
@@ -90,10 +96,55 @@ def create() -> None:
         sa.Column("deaths", sa.Integer(), nullable=False, comment="Holders that died at this revision."),
         sa.Column("revision", sa.BigInteger(), nullable=False, comment="What the present holder works on."),
         sa.Column("error", sa.Text(), nullable=False, comment="What went wrong last; empty if nothing."),
+        sa.Column(
+            "learner",
+            sa.Text(),
+            nullable=False,
+            comment="The user's own learner that had it last; empty: a worker.",
+        ),
+        sa.Column("work", JSONB(), nullable=True, comment="What that learner was asked; null otherwise."),
+        sa.Column(
+            "taken_at",
+            sa.TIMESTAMP(timezone=True),
+            nullable=True,
+            comment="When that learner took it; null otherwise.",
+        ),
         sa.CheckConstraint("kind IN ('train', 'suggest')", name=op.f("jobs_kind_check")),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("jobs_campaign_id_fk")),
         sa.PrimaryKeyConstraint("campaign_id", "kind", name=op.f("jobs_pk")),
         comment="Single-flight leases of training and suggesting.",
+    )
+    op.create_table(
+        "learners",
+        sa.Column("campaign_id", sa.BigInteger(), nullable=False, comment="For whom it learns."),
+        sa.Column("name", sa.Text(), nullable=False, comment="Of the user's own learner."),
+        sa.Column(
+            "holder",
+            sa.Text(),
+            nullable=False,
+            comment="The one process that is asked; empty after it left.",
+        ),
+        sa.Column("trains", sa.Boolean(), nullable=False, comment="Has it a state to be trained?"),
+        sa.Column("suggestions", sa.Integer(), nullable=False, comment="That were kept."),
+        sa.Column(
+            "failures",
+            sa.Integer(),
+            nullable=False,
+            comment="Suggestions in a row that failed, were refused or never answered.",
+        ),
+        sa.Column("error", sa.Text(), nullable=False, comment="What went wrong last; empty if nothing."),
+        sa.Column("failed_at", sa.TIMESTAMP(timezone=True), nullable=True, comment="When; null if never."),
+        sa.Column(
+            "seen_at",
+            sa.TIMESTAMP(timezone=True),
+            nullable=True,
+            comment="When the process was last heard of; null if never.",
+        ),
+        sa.Column("versions", JSONB(), nullable=False, comment="Of its libraries, as it says."),
+        sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("learners_campaign_id_fk")),
+        sa.PrimaryKeyConstraint("campaign_id", name=op.f("learners_pk")),
+        postgresql_with=HOT,
+        comment="Learners of users' own, in processes of their own.",
     )
     op.create_table(
         "models",
@@ -116,6 +167,12 @@ def create() -> None:
         sa.Column("device", sa.Text(), nullable=False, comment="Kind of device that trained it."),
         sa.Column("versions", JSONB(), nullable=False, comment="Of the libraries that trained it."),
         sa.Column("seconds", sa.Double(), nullable=False, comment="How long the training took."),
+        sa.Column(
+            "learner",
+            sa.Text(),
+            nullable=False,
+            comment="The user's own learner that trained it; empty: ours.",
+        ),
         sa.Column(
             "created_at",
             sa.TIMESTAMP(timezone=True),
@@ -161,6 +218,31 @@ def create() -> None:
         sa.Column("model_version", sa.Integer(), nullable=False, comment="The model it used; 0: none."),
         sa.Column("seconds", sa.Double(), nullable=False, comment="How long it took."),
         sa.Column(
+            "asked",
+            sa.Integer(),
+            nullable=False,
+            comment="Candidates wanted, those among them that were staged already.",
+        ),
+        sa.Column(
+            "brought",
+            sa.Integer(),
+            nullable=False,
+            comment="Candidates that came: fewer where a finite space is used up.",
+        ),
+        sa.Column("in_flight", sa.Integer(), nullable=False, comment="Points that it knew as pending."),
+        sa.Column(
+            "gain",
+            sa.Double(),
+            nullable=True,
+            comment="What its first was expected to improve the score by; null: no model.",
+        ),
+        sa.Column(
+            "instead",
+            sa.Text(),
+            nullable=False,
+            comment="Why it was not the strategy's own choice; empty: it was.",
+        ),
+        sa.Column(
             "created_at",
             sa.TIMESTAMP(timezone=True),
             server_default=sa.text("clock_timestamp()"),
@@ -177,5 +259,6 @@ def create() -> None:
 def drop() -> None:
     op.drop_table("suggestions")
     op.drop_table("models")
+    op.drop_table("learners")
     op.drop_table("jobs")
     op.drop_table("inquiries")

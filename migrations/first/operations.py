@@ -61,6 +61,12 @@ def create() -> None:
             comment="When its adapter last called; null if never.",
         ),
         sa.Column(
+            "asks",
+            sa.Integer(),
+            nullable=False,
+            comment="Experiments that its adapter last asked for at once.",
+        ),
+        sa.Column(
             "created_at",
             sa.TIMESTAMP(timezone=True),
             server_default=sa.text("clock_timestamp()"),

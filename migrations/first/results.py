@@ -118,7 +118,9 @@ def create() -> None:
             comment="What became of it when it was recorded; never changed.",
         ),
         sa.Column("outcome", sa.Text(), nullable=False, comment="measured, infeasible or suspect."),
-        sa.Column("outputs", JSONB(), nullable=False, comment="Numbers of the problem's outputs."),
+        sa.Column(
+            "outputs", JSONB(), nullable=False, comment="Values of the problem's outputs: numbers, or labels."
+        ),
         sa.Column("extra", JSONB(), nullable=False, comment="Outputs beyond the problem's: kept, not used."),
         sa.Column("noise", JSONB(), nullable=False, comment="Standard deviations, where reported."),
         sa.Column(
@@ -204,7 +206,12 @@ def create() -> None:
         ),
         sa.Column("experiment_id", sa.BigInteger(), nullable=False, comment="Of which experiment."),
         sa.Column("output", sa.Text(), nullable=False, comment="Of which output."),
-        sa.Column("value", sa.Double(), nullable=False, comment="In the output's unit; finite."),
+        sa.Column(
+            "value",
+            sa.Double(),
+            nullable=False,
+            comment="In the output's unit, or the place of a label; finite.",
+        ),
         sa.Column(
             "noise", sa.Double(), nullable=True, comment="Standard deviation; null where not reported."
         ),

@@ -2,59 +2,112 @@
 
 from __future__ import annotations
 
-from labqueue.problem import Categorical, Discrete, Integer, Problem
+from collections import deque
+
+from labqueue.problem import (
+    TOLERANCE,
+    Categorical,
+    Context,
+    Discrete,
+    Expression,
+    Fixed,
+    Linear,
+    Mixture,
+    Parameter,
+    Problem,
+)
+from labqueue.problem.expression import evaluate
+from models.space.intervals import EMPTY, INTERVALS, Interval, of
+
+#: How many boxes are looked at before it is left open whether expressions can be kept.
+_BOXES = 2000
+_SEARCHES = 4
+
+_Box = dict[str, Interval]
 
 
 def feasible(problem: Problem) -> bool:
-    """Whether some point satisfies every bound and linear constraint, solved as a mixed-integer linear program.
+    """Whether some point satisfies every bound and constraint; True where that cannot be decided.
 
-    A discrete parameter is a choice of one of its values, so it enters as one binary variable per value.
+    Sums, mixtures, steps, conditions and exclusions are decided by a mixed-integer linear program. Expressions are
+    searched for a point that keeps them; where none is found, the space is cut into ever smaller boxes, and only
+    where each breaks a rule everywhere in it (interval arithmetic) is there proven to be none.
     """
     if not problem.constraints:
         return True
     # Imported here: only a problem with constraints needs a solver.
-    import numpy as np
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from models.space.repair import impossible, nearest_valid
 
-    low: list[float] = []
-    high: list[float] = []
-    whole: list[int] = []
-    columns: dict[str, dict[int, float]] = {}
-    choices: list[dict[int, float]] = []
-    for each in problem.parameters:
-        if isinstance(each, Categorical):
+    if impossible(problem):
+        return False
+    if not any(isinstance(each, Expression) for each in problem.constraints):
+        return True
+    return nearest_valid(problem, {}, _SEARCHES) is not None or not _proven(problem)
+
+
+def _proven(problem: Problem) -> bool:
+    """Is every box without a point? Numbers are taken to be continuous, and a conditional one may be absent."""
+    box = {each.name: _range(each) for each in problem.planned if _is_number(each)}
+    rules = [each.sum if isinstance(each, Mixture) else each for each in problem.constraints]
+    bent = [name for each in rules if isinstance(each, Expression) for name in each.names]
+    boxes = deque([box])
+    looked = 0
+    while boxes:
+        looked += 1
+        if looked > _BOXES:
+            return False
+        box = boxes.popleft()
+        if not all(_may_hold(each, box) for each in rules if isinstance(each, (Linear, Expression))):
             continue
-        if isinstance(each, Discrete):
-            start = len(low)
-            columns[each.name] = {start + number: value for number, value in enumerate(each.values)}
-            choices.append(dict.fromkeys(columns[each.name], 1.0))
-            low += [0.0] * len(each.values)
-            high += [1.0] * len(each.values)
-            whole += [1] * len(each.values)
-        else:
-            columns[each.name] = {len(low): 1.0}
-            low.append(each.low)
-            high.append(each.high)
-            whole.append(1 if isinstance(each, Integer) else 0)
-    rows: list[dict[int, float]] = [*choices]
-    least = [1.0] * len(choices)
-    most = [1.0] * len(choices)
-    for constraint in problem.constraints:
-        row: dict[int, float] = {}
-        for name, factor in constraint.coefficients:
-            for column, weight in columns[name].items():
-                row[column] = row.get(column, 0.0) + factor * weight
-        rows.append(row)
-        least.append(-np.inf if constraint.operator == "<=" else constraint.bound)
-        most.append(np.inf if constraint.operator == ">=" else constraint.bound)
-    matrix = np.zeros((len(rows), len(low)))
-    for number, row in enumerate(rows):
-        for column, weight in row.items():
-            matrix[number, column] = weight
-    answer = milp(
-        np.zeros(len(low)),
-        integrality=np.array(whole),
-        bounds=Bounds(np.array(low), np.array(high)),
-        constraints=LinearConstraint(matrix, np.array(least), np.array(most)),
+        halves = _halves(box, problem, bent)
+        if not halves:
+            return False
+        boxes.extend(halves)
+    return True
+
+
+def _may_hold(rule: Linear | Expression, box: _Box) -> bool:
+    if isinstance(rule, Linear):
+        ends = [sorted(factor * end for end in box[name]) for name, factor in rule.coefficients]
+        low, high = sum(each[0] for each in ends), sum(each[1] for each in ends)
+        slack = TOLERANCE * max([1.0, abs(rule.bound), *(abs(end) for each in ends for end in each)])
+        over, under = low > rule.bound + slack, high < rule.bound - slack
+        return not {"<=": over, ">=": under, "==": over or under}[rule.operator]
+    left, right = (of(evaluate(side, box, INTERVALS)) for side in (rule.left, rule.right))
+    if EMPTY in (left, right):
+        return False
+    lesser, greater = (left, right) if rule.comparison in ("<", "<=") else (right, left)
+    return lesser[0] <= greater[1] + TOLERANCE * max(1.0, abs(greater[1]))
+
+
+def _halves(box: _Box, problem: Problem, names: list[str]) -> list[_Box]:
+    """The box cut in two along the name that is the largest part of its range; nothing where all are points."""
+    shares = {}
+    for name in names:
+        low, high = _range(problem.parameter(name))
+        if box[name][0] < box[name][1]:
+            shares[name] = (box[name][1] - box[name][0]) / (high - low)
+    if not shares:
+        return []
+    widest = max(shares, key=lambda name: shares[name])
+    low, high = box[widest]
+    middle = low + (high - low) / 2
+    return [{**box, widest: (low, middle)}, {**box, widest: (middle, high)}]
+
+
+def _is_number(parameter: Parameter) -> bool:
+    return not isinstance(parameter, (Categorical, Context)) and not (
+        isinstance(parameter, Fixed) and isinstance(parameter.value, str)
     )
-    return bool(answer.status != 2)  # 2: proven infeasible
+
+
+def _range(parameter: Parameter) -> Interval:
+    """What a number counts as in a constraint: 0 where it is not active."""
+    if isinstance(parameter, Fixed):
+        low = high = float(parameter.value)
+    elif isinstance(parameter, Discrete):
+        low, high = min(parameter.values), max(parameter.values)
+    else:
+        assert not isinstance(parameter, (Categorical, Context)), "a number"
+        low, high = float(parameter.low), float(parameter.high)
+    return (low, high) if parameter.when is None else (min(low, 0.0), max(high, 0.0))

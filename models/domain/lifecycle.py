@@ -9,6 +9,7 @@ from labqueue.states import State as S
 MOVES: dict[S, dict[S, str]] = {
     S.PROPOSED: {
         S.STAGED: "approve",
+        S.SUPERSEDED: "left outside by an edit of the problem",
         S.CANCELLED: "reject or cancel",
         S.EXPIRED: "use-by date",
         S.COMPLETED: "result of a run elsewhere",
@@ -17,7 +18,7 @@ MOVES: dict[S, dict[S, str]] = {
     },
     S.STAGED: {
         S.LEASED: "claim",
-        S.SUPERSEDED: "a better candidate",
+        S.SUPERSEDED: "a better candidate, or left outside by an edit of the problem",
         S.CANCELLED: "cancel",
         S.EXPIRED: "use-by date",
         S.COMPLETED: "late result",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from labqueue.errors import FieldError
-from labqueue.problem import Categorical, Problem, did_you_mean
+from labqueue.problem import Problem
 from labqueue.states import Outcome, State, Verdict
 
 
@@ -40,11 +40,16 @@ def judge(
     noise: Mapping[str, Any],
     actual: Mapping[str, Any],
     faults: Sequence[FieldError] = (),
+    needed: Collection[str] | None = None,
 ) -> Judgement:
-    """`known`: outputs that have a current value already. `faults`: what its reader found wrong with it."""
+    """`known`: outputs that have a current value already. `faults`: what its reader found wrong with it. `needed`:
+    outputs that the experiment was to have; None: all of the problem's."""
+    needed = problem.output_names if needed is None else needed
     extra = tuple(name for name in outputs if name not in problem.output_names)
     mine = tuple(name for name in outputs if name in problem.output_names)
-    errors = [*faults, *_check(problem, known, outcome, outputs, outstanding, noise, actual)]
+    later = set(needed) - set(known) if outcome is Outcome.MEASURED else set()
+    excused = {*outstanding, *(name for name in problem.output_names if name not in later)}
+    errors = [*faults, *_check(problem, excused, outputs, noise, actual)]
     if errors:
         # A finished experiment stays finished: the odd result waits beside it.
         held = state in (State.PROPOSED, State.STAGED, State.LEASED, State.PARTIAL, State.HELD)
@@ -61,7 +66,7 @@ def judge(
         return Judgement(verdict, outcome, (), mine, (), extra, State.COMPLETED if first else state, message)
     current = tuple(name for name in mine if name not in known)
     beside = tuple(name for name in mine if name in known)
-    missing = tuple(name for name in problem.output_names if name not in known and name not in current)
+    missing = tuple(name for name in needed if name not in known and name not in current)
     if not mine and not known and state is not State.COMPLETED:
         # It ran, and every value follows.
         return Judgement(Verdict.ACCEPTED, outcome, (), (), missing, extra, State.PARTIAL, message)
@@ -73,41 +78,24 @@ def judge(
 
 def _check(
     problem: Problem,
-    known: Collection[str],
-    outcome: Outcome,
+    excused: Collection[str],
     outputs: Mapping[str, Any],
-    outstanding: Collection[str],
     noise: Mapping[str, Any],
     actual: Mapping[str, Any],
 ) -> list[FieldError]:
-    excused = {*outstanding, *known} if outcome is Outcome.MEASURED else set(problem.output_names)
-    wrong_names = [name for name in outstanding if name not in problem.output_names]
-    errors = problem.check_outputs(outputs, (excused & set(problem.output_names)) | set(wrong_names))
-    errors += [
-        FieldError(f"noise.{name}", "is not a standard deviation of an output that came.", repr(value))
-        for name, value in noise.items()
-        if name not in outputs or not finite(value) or value < 0
-    ]
+    errors = problem.check_outputs(outputs, excused)
+    labelled = {each.name for each in problem.outputs if each.classes}
+    for name, value in noise.items():
+        if name in labelled:
+            text = "is of an output that is told apart by labels: there is no standard deviation."
+            errors.append(FieldError(f"noise.{name}", text, repr(value)))
+        elif name not in outputs or not finite(value) or value < 0:
+            text = "is not a standard deviation of an output that came."
+            errors.append(FieldError(f"noise.{name}", text, repr(value)))
     if not problem.opaque:
-        errors += [
-            wrong for name in actual for wrong in [_check_actual(problem, name, actual[name])] if wrong
-        ]
+        wrong = [problem.check_actual(name, value) for name, value in actual.items()]
+        errors += [replace(each, field=f"actual.{each.field}") for each in wrong if each]
     return errors
-
-
-def _check_actual(problem: Problem, name: str, value: Any) -> FieldError | None:
-    """What a parameter really was may be out of its bounds, but not of another kind."""
-    if name not in problem.names:
-        hint = did_you_mean(name, problem.names)
-        known = ", ".join(problem.names)
-        return FieldError(f"actual.{name}", "is no parameter.", repr(value), known, hint)
-    parameter = problem.parameter(name)
-    if isinstance(parameter, Categorical):
-        wrong = parameter.check(value)
-        return replace(wrong, field=f"actual.{name}") if wrong else None
-    if finite(value):
-        return None
-    return FieldError(f"actual.{name}", "is not a finite number.", repr(value))
 
 
 def finite(value: Any) -> bool:

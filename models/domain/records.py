@@ -60,6 +60,18 @@ class Campaign:
 
 
 @dataclass(frozen=True)
+class Version:
+    """A problem or a strategy that a campaign has or had."""
+
+    kind: str  # problem, strategy
+    number: int
+    body: Json
+    actor: str
+    reason: str
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Experiment:
     """A point to be run."""
 
@@ -80,8 +92,8 @@ class Experiment:
     row: str | None = None  # of a finite pool
     batch: UUID | None = None
     suggestion_id: int | None = None
-    model_version: int = 0  # that chose it; 0: none
-    known: int | None = None  # accepted results that were known when it was chosen; None: a person chose
+    model_version: int = 0  # that last judged it; 0: none
+    known: int | None = None  # accepted results that it knew; None: a person chose
     expected: Json = field(default_factory=dict)  # {name: {mean, sd}}, lab units
     pinned: bool = False
     approved_by: str | None = None
@@ -95,7 +107,7 @@ class Experiment:
     held_reason: str = ""
     outcome: Outcome | None = None
     outstanding: tuple[str, ...] = ()
-    staleness: int | None = None  # accepted results since it was chosen, when it was claimed
+    staleness: int | None = None  # accepted results since it was last judged, when it was claimed
     staged_at: datetime | None = None
     finished_at: datetime | None = None
     created_at: datetime | None = None
@@ -143,6 +155,16 @@ class Instrument:
     failures: int = 0  # failed runs in a row
     failure_limit: int = 3
     last_seen: datetime | None = None
+    asks: int = 1  # experiments that its adapter last asked for at once
+
+
+@dataclass(frozen=True)
+class Serving:
+    """An instrument that serves a queue now: how many runs it holds, how many it last asked for at once."""
+
+    instrument: str
+    holds: int
+    asks: int
 
 
 @dataclass(frozen=True)
@@ -220,6 +242,7 @@ class TrainingRow:
     noise: Mapping[str, float]
     outcome: Outcome
     revision: int
+    replicates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # further values, by output
 
 
 @dataclass(frozen=True)
@@ -278,6 +301,7 @@ class Model:
     device: str
     versions: Json
     seconds: float
+    learner: str = ""  # the user's own learner that trained it; "": ours
     created_at: datetime | None = None
 
 
@@ -297,6 +321,11 @@ class Suggestion:
     data_revision: int
     model_version: int
     seconds: float
+    asked: int = 0  # candidates wanted, those among them that were staged already
+    brought: int = 0  # candidates that came
+    in_flight: int = 0  # points that it knew as pending
+    gain: float | None = None  # what its first candidate was expected to improve the score by
+    instead: str = ""  # why it was not the strategy's own choice; empty: it was
     created_at: datetime | None = None
 
 
@@ -304,13 +333,12 @@ class Suggestion:
 class Job:
     """The single-flight lease of a campaign's learning: one training, one suggesting at a time.
 
-    `fence` rises with each holder; what a stale holder writes is refused. `wished` and `done` are data
-    revisions (train) or counters (suggest): the job is due while wished > done.
+    `fence` rises with each holder; what a stale holder writes is refused. `done` is the data revision that
+    it was last done for, successfully or not.
     """
 
     campaign_id: int
     kind: str  # train, suggest
-    wished: int = 0
     done: int = 0
     holder: str = ""
     fence: int = 0
@@ -319,6 +347,25 @@ class Job:
     deaths: int = 0  # holders that died at this very revision
     revision: int = 0  # that the present holder works on
     error: str = ""
+    learner: str = ""  # the user's own learner that had it last; "": a worker of ours
+    work: Json = None  # what that learner was asked, for its answer to be judged by
+    taken_at: datetime | None = None  # by that learner
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A campaign's place for the user's own learner: the one process that is asked, and how it has been doing."""
+
+    campaign_id: int
+    name: str = ""  # of the learner
+    holder: str = ""  # the process; "" after it left
+    trains: bool = True  # false for a learner without a state
+    suggestions: int = 0  # of this learner that were kept
+    failures: int = 0  # suggestions in a row that failed, were refused or were never answered
+    error: str = ""  # of the last of them
+    failed_at: datetime | None = None
+    seen_at: datetime | None = None  # when the process was last heard of
+    versions: Json = field(default_factory=dict)  # of its libraries
 
 
 @dataclass(frozen=True)
@@ -360,6 +407,21 @@ class Artifact:
     sha256: str
     size: int
     media_type: str
+    actor: str
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Rows that may be run, as uploaded. The same name with other rows is a further version; campaigns keep theirs."""
+
+    id: int
+    name: str
+    version: int
+    sha256: str  # of the file that its features are kept in
+    size: int  # of that file, bytes
+    rows: int
+    columns: Json  # [{name, kind: number, low, high, mean, sd} or {name, kind: category, categories}]
     actor: str
     created_at: datetime | None = None
 

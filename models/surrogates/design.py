@@ -1,39 +1,53 @@
-"""Points that fill the space evenly without a model: scrambled Sobol inside the constraints."""
+"""Points chosen without a model: designs of experiments, inside the constraints."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
-import torch
-from botorch.utils.sampling import get_polytope_samples
 
-from labqueue.problem import Categorical, Problem, Value
+from labqueue.problem import Linear, Mixture, Problem
+from labqueue.strategy import FILLING, SOBOL, Strategy
 
-from .encoding import Array, Encoding, bounds
+from .designs import fixed, optimal
+from .designs.filling import BLOCK, shares, sobol
+from .designs.walk import Walk, drawn
+from .encoding import Array, Encoding
 from .seeds import seed_for
 from .values import LearningError, Point
 
-_BLOCK = 128
-#: Below this share of Sobol points that keep the constraints, a walk inside them is used instead.
+#: Below this share of tried points that keep the constraints, a walk inside them is used instead.
 _SHARE = 0.02
-_TRIED = 16 * _BLOCK
-_WALK = 8
+_TRIED = 16 * BLOCK
+#: Candidates of a D-optimal design: listed where there are no more, else half of them inside, half on the edges.
+_CANDIDATES = 600
+_REPAIRED = 40
+#: Of a block of a walk so many points are made to keep the constraints, where it takes a solver.
+_ENOUGH = 32
 
-_Rule = tuple[torch.Tensor, torch.Tensor, float]
 
+def points(
+    encoding: Encoding,
+    seed: int,
+    start: int,
+    count: int,
+    taken: Sequence[Point] = (),
+    strategy: Strategy | None = None,
+) -> list[Point]:
+    """`count` points of the sequence that `seed` names, from index `start` on. None: a Sobol sequence.
 
-def points(encoding: Encoding, seed: int, start: int, count: int, taken: Sequence[Point] = ()) -> list[Point]:
-    """`count` points of the sequence that `seed` names, from index `start` on, none of them in `taken`.
-
-    The sequence depends on the problem and the seed alone, so a design goes on where it stopped. Fewer points
-    come back only where a finite space holds no more. Raises LearningError where the constraints leave nothing.
+    The sequence depends on the problem, the strategy and the seed alone, so a design goes on where it stopped.
+    A design that fills a space gives each point once and none of those in `taken`; fewer come back only where a
+    finite space holds no more. One with a number of points of its own gives those, centre points again and again,
+    whatever was run before, and then no more. Raises LearningError where the constraints leave nothing.
     """
+    if strategy is not None and strategy.design.kind not in FILLING:
+        return _fixed(encoding, seed, strategy)[start : start + count]
     seen = {_key(each) for each in taken}
     found: list[Point] = []
     fruitless = 0
-    for index, point in enumerate(_sequence(encoding, seed)):
+    for index, point in enumerate(_sequence(encoding, seed, strategy)):
         if len(found) == count or fruitless > _TRIED:
             break
         if index < start:
@@ -50,92 +64,97 @@ def _key(point: Point) -> tuple[tuple[str, object], ...]:
     return tuple(sorted(point.items()))
 
 
-def _sequence(encoding: Encoding, seed: int) -> Iterator[Point]:
-    if any(each.operator == "==" for each in encoding.problem.constraints):
+def _sequence(encoding: Encoding, seed: int, strategy: Strategy | None) -> Iterator[Point]:
+    kind, initial = (SOBOL, 1) if strategy is None else (strategy.design.kind, strategy.initial)
+    if kind == "d_optimal":
+        yield from _optimal(encoding.problem, seed, initial)
+        kind = SOBOL
+    yield from _inside(encoding, seed, kind, initial)
+
+
+def _inside(encoding: Encoding, seed: int, kind: str, initial: int) -> Iterator[Point]:
+    """Points of a sequence that keep the constraints; where hardly any does, of a walk inside them."""
+    if any(_thin(each) for each in encoding.problem.constraints):
         yield from _walk(encoding, seed)
     tried = kept = 0
-    for row in _sobol(len(encoding.problem.parameters), seed):
-        point = encoding.spread(row)
-        tried, kept = tried + 1, kept + (point is not None)
+    for block in shares(kind, encoding.dimensions, seed, initial):
+        for point in encoding.spread_many(block):
+            tried, kept = tried + 1, kept + (point is not None)
+            if point is not None:
+                yield point
         if tried >= _TRIED and kept < _SHARE * tried:
             yield from _walk(encoding, seed)
-        if point is not None:
-            yield point
 
 
-def _sobol(dimensions: int, seed: int) -> Iterator[Array]:
-    engine: Any = torch.quasirandom.SobolEngine(dimensions, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
-    while True:
-        yield from engine.draw(_BLOCK, dtype=torch.double).numpy()
+def _thin(rule: object) -> bool:
+    """Does this rule leave a slice without volume?"""
+    return isinstance(rule, Mixture) or (isinstance(rule, Linear) and rule.operator == "==")
 
 
 def _walk(encoding: Encoding, seed: int) -> Iterator[Point]:
     """Hit-and-run inside the constraints, in blocks; in each the points come in an order that spreads."""
-    problem = encoding.problem
-    block = 0
-    while True:
-        drawn = _polytope(problem, seed_for("walk", seed, block))
-        valid = [
-            point
-            for row in drawn
-            for point in [encoding.decode(_to_cube(encoding, row))]
-            if point is not None
-        ]
-        if not valid:
-            raise LearningError("The constraints leave no point that can be run; please check their bounds.")
-        rows = encoding.encode(valid)
-        for place in _spreading(rows):
-            yield valid[place]
-        block += 1
-
-
-def _polytope(problem: Problem, seed: int) -> Array:
-    """Rows of one number in [0, 1] a parameter, uniform where the linear constraints hold (rounding aside)."""
-    names = problem.names
-    lower: list[_Rule] = []
-    higher: list[_Rule] = []
-    equal: list[_Rule] = []
-    for each in problem.constraints:
-        factors, bound = torch.zeros(len(names), dtype=torch.double), each.bound
-        for name, factor in each.coefficients:
-            low, high = bounds(problem.parameter(name))
-            factors[names.index(name)] += factor * (high - low)
-            bound -= factor * low
-        used = factors.nonzero().flatten()
-        row = (used, factors[used], bound)
-        (equal if each.operator == "==" else higher if each.operator == ">=" else lower).append(row)
-    inside = higher + [(used, -factors, -bound) for used, factors, bound in lower]
-    box = torch.stack([torch.zeros(len(names)), torch.ones(len(names))]).double()
-    try:
-        drawn = get_polytope_samples(
-            _BLOCK,
-            box,
-            inequality_constraints=inside or None,
-            equality_constraints=equal or None,
-            seed=seed,
-            n_burnin=500,
-            n_thinning=_WALK,
+    walk = Walk(encoding.problem)
+    blocks = sobol(encoding.dimensions, seed)
+    fruitless = 0
+    for number, block in enumerate(blocks):
+        lab = (
+            drawn(encoding, walk, block, seed_for("walk", seed, number))
+            if walk.names
+            else encoding.spread_lab(block)
         )
-    except ValueError as error:
-        raise LearningError(
-            "The constraints leave no point that can be run; please check their bounds."
-        ) from error
-    return np.asarray(drawn.clamp(0, 1).numpy(), dtype=np.float64)
+        valid = _settled(encoding, lab)
+        fruitless = 0 if valid else fruitless + 1
+        if fruitless:
+            raise LearningError("The constraints leave no point that can be run; please check their bounds.")
+        for place in _spreading(encoding.encode(valid)):
+            yield valid[place]
 
 
-def _to_cube(encoding: Encoding, shares: Array) -> Array:
-    """A row of shares of each range, linear in lab units, as a row of the model's cube."""
-    lab: dict[str, Value] = {}
-    for parameter, share in zip(encoding.problem.parameters, map(float, shares), strict=True):
-        if isinstance(parameter, Categorical):
-            lab[parameter.name] = parameter.categories[
-                min(int(share * len(parameter.categories)), len(parameter.categories) - 1)
-            ]
-        else:
-            low, high = bounds(parameter)
-            lab[parameter.name] = low + share * (high - low)
-    (row,) = encoding.encode([lab])
-    return np.asarray(row, dtype=np.float64)
+def _settled(encoding: Encoding, lab: Array) -> list[Point]:
+    """What keeps the constraints once its sums are made right; where that is hardly any, a solver moves the rest."""
+    found = encoding.settle_many(lab, solve=False)
+    missing = [place for place, point in enumerate(found) if point is None]
+    enough = len(missing) - (len(lab) - _ENOUGH)
+    if enough > 0:
+        for place, point in zip(missing[:enough], encoding.settle_many(lab[missing[:enough]]), strict=True):
+            found[place] = point
+    return [point for point in found if point is not None]
+
+
+def _fixed(encoding: Encoding, seed: int, strategy: Strategy) -> list[Point]:
+    """A whole design. A point that breaks a constraint is moved to the nearest that does not."""
+    found = encoding.settle_many(fixed.rows(encoding, strategy.design, seed))
+    kept = [point for point in found if point is not None]
+    if not kept:
+        raise LearningError("The constraints leave no point that can be run; please check their bounds.")
+    missing = len(found) - len(kept)
+    return kept + (points(encoding, seed, 0, missing) if missing else [])
+
+
+@lru_cache(maxsize=16)
+def _optimal(problem: Problem, seed: int, count: int) -> tuple[Point, ...]:
+    """Kept, since it is asked for again with every few points of it."""
+    encoding = Encoding(problem)
+    candidates = encoding.listed(_CANDIDATES)
+    if candidates is None:
+        half = _CANDIDATES // 2
+        candidates = points(encoding, seed_for("inside", seed), 0, half) + _edges(encoding, half, seed)
+    rows = encoding.encode(candidates)
+    groups = [each for place, each in enumerate(encoding.slices) if place in encoding.axes]
+    chosen = optimal.choose(rows, groups, count, seed_for("optimal", seed))
+    return tuple(candidates[place] for place in chosen)
+
+
+def _edges(encoding: Encoding, count: int, seed: int) -> list[Point]:
+    """Points at the ends and in the middle of the ranges, moved to where the constraints hold."""
+    generator = np.random.default_rng(seed_for("edges", seed))
+    rows = generator.random((count, encoding.width))
+    smooth = list(encoding.smooth)
+    rows[:, smooth] = generator.choice([0.0, 0.5, 1.0], size=(count, len(smooth)), p=[0.4, 0.2, 0.4])
+    found = encoding.decode_many(rows, repair=False)
+    broken = [place for place, point in enumerate(found) if point is None]
+    found += encoding.decode_many(rows[broken[:_REPAIRED]])
+    return list({_key(point): point for point in found if point is not None}.values())
 
 
 def _spreading(rows: Array) -> list[int]:

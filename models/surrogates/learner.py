@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
+import math
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from botorch.models.gp_regression import SingleTaskGP
+from botorch.utils.multi_objective.pareto import is_non_dominated
+from linear_operator.utils.errors import NanError, NotPSDError
 
 from labqueue.problem import Problem
-from labqueue.strategy import SOBOL
+from labqueue.strategy import DESIGN as DESIGN_ALONE
+from labqueue.strategy import FILLING, Strategy
 
-from . import design, gp, reasons
-from .acquisition import worth
-from .encoding import Array, Encoding
-from .search import Effort, ranked
+from . import design, fitting, reasons
+from .acquisition import Situation, complete
+from .cost import Cost
+from .data import Space
+from .encoding import Encoding
+from .expected import chances, expected
+from .feasible import Feasibility
+from .fitting import Files, seeded, usable
+from .goals import Goals
+from .pools import PoolSpace
+from .reasons import Sentences
+from .refresh import Ask, Choice, choose
+from .search import Effort
 from .seeds import seed_for
-from .state import State, dump, load
-from .surrogate import Surrogate, condition, datasets
+from .surrogate import Surrogate
 from .values import (
     DESIGN,
     SUGGESTER,
     Candidate,
-    Fitted,
     LearningError,
     Observation,
     Point,
@@ -34,50 +44,23 @@ from .values import (
     Suggestion,
 )
 
-#: Two points closer than this in every column of the cube are the same experiment.
-NEAR = 1e-3
-#: Warps and kernels are compared at each fit up to so many rows (it is cheap, and the best kind changes as results
-#: come in), then when the rows have grown by this factor.
-_COMPARED = 60
-_GROWTH = 1.25
 _BEST = 4
+#: What linear algebra raises where a model is ill-conditioned beyond repair.
+_BROKEN = (NotPSDError, NanError, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
 _LIBRARIES = ("torch", "botorch", "gpytorch", "linear_operator", "numpy", "scipy")
 
+fit = fitting.fit
 
-def fit(
-    problem: Problem,
-    rows: Sequence[Observation],
-    warm: bytes | None = None,
-    seed: int = 0,
-    device: str = "cpu",
-    clock: Callable[[], float] = time.monotonic,
-) -> Fitted:
-    """A model of the score on all rows, started from an earlier state where there is one.
 
-    A warm state that cannot be read is left aside. Raises LearningError, which says why in plain words, where
-    there are too few rows or no fit succeeds.
+def suggest(
+    snapshot: Snapshot, clock: Callable[[], float] = time.monotonic, files: Files | None = None
+) -> Suggestion:
+    """What is left of the initial design, then the staged candidates and new ones as the model orders them.
+
+    Fewer than wanted only where a finite space is used up. The clock matters only where the snapshot has a deadline.
+    Raises LearningError where the constraints leave no point at all, or there is nothing to choose from.
     """
-    began, device = clock(), usable(device)
-    encoding = Encoding(problem)
-    data = datasets(problem, encoding, rows)
-    with _seeded(seed_for("fit", seed), device):
-        state = _fit(data, _warm(problem, warm), device)
-        surrogate = condition(problem, encoding, data, state, device)
-        outputs = {
-            name: _quality(data[name], hyper, model)
-            for name, hyper, model in zip(surrogate.outputs, surrogate.hypers, surrogate.models, strict=True)
-        }
-    metrics = {"n": state.rows, "outputs": outputs, "seconds": round(clock() - began, 3)}
-    return Fitted(dump(state), metrics, device)
-
-
-def suggest(snapshot: Snapshot, clock: Callable[[], float] = time.monotonic) -> Suggestion:
-    """`snapshot.count` candidates; fewer only where a design has used up a finite space.
-
-    The clock matters only where the snapshot has a deadline. Raises LearningError where the constraints leave no
-    point at all, or the problem has no parameters.
-    """
-    if not snapshot.problem.parameters:
+    if not snapshot.problem.parameters and snapshot.problem.pool is None:
         raise LearningError("The problem has no parameters: its caller suggests.")
     device, began = usable(snapshot.device), clock()
 
@@ -85,33 +68,36 @@ def suggest(snapshot: Snapshot, clock: Callable[[], float] = time.monotonic) -> 
         limit = snapshot.deadline_seconds
         return None if limit is None else limit - (clock() - began)
 
-    encoding, effort = Encoding(snapshot.problem), Effort(left)
-    found = _designed(snapshot, encoding)
-    missing = snapshot.count - len(found)
-    if missing > 0 and snapshot.strategy.method != SOBOL:
-        with _seeded(seed_for("suggest", snapshot.seed, snapshot.number), device):
-            found += _modelled(snapshot, encoding, [each.parameters for each in found], effort, device)
+    space, effort = fitting.space_of(snapshot.problem, snapshot.rows, files), Effort(left)
+    found, gain = _designed(snapshot, space), None
+    wanted = snapshot.count - len(found)
+    if snapshot.strategy.method != DESIGN_ALONE and (wanted > 0 or snapshot.staged):
+        with seeded(seed_for("suggest", snapshot.seed, snapshot.number), device):
+            also = [each.parameters for each in found]
+            modelled, gain = _modelled(snapshot, space, also, effort, device, files)
+        gain = None if found else gain
+        found += modelled
     cost = {
         "raw": effort.raw,
         "starts": effort.starts,
         "evaluations": effort.evaluations,
         "cut": effort.cut,
     }
-    return Suggestion(tuple(found), cost, device, versions())
+    return Suggestion(tuple(found), cost, device, versions(), gain)
 
 
 def predict(
-    problem: Problem, rows: Sequence[Observation], state: bytes, points: Sequence[Point], device: str = "cpu"
+    problem: Problem,
+    rows: Sequence[Observation],
+    state: bytes,
+    points: Sequence[Point],
+    device: str = "cpu",
+    files: Files | None = None,
 ) -> list[Mapping[str, tuple[float, float]]]:
-    """Mean and standard deviation of each objective's output and of the score at points, in lab units."""
-    device, encoding = usable(device), Encoding(problem)
-    surrogate = condition(problem, encoding, datasets(problem, encoding, rows), load(problem, state), device)
-    return list(surrogate.expect(encoding.encode(points)))
-
-
-def usable(device: str) -> str:
-    """The device itself, or the CPU where this machine has no such thing."""
-    return "cuda" if device == "cuda" and torch.cuda.is_available() else "cpu"
+    """Mean and standard deviation of each modelled output, and of the score where there is one, in lab units."""
+    space = fitting.space_of(problem, rows, files)
+    surrogate = fitting.restore(problem, Strategy(), space, rows, state, device)
+    return list(expected(surrogate, Goals(problem, surrogate.outputs), space.encode(points)))
 
 
 def versions() -> dict[str, str]:
@@ -119,137 +105,152 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
-@contextmanager
-def _seeded(seed: int, device: str) -> Iterator[None]:
-    """Torch's global generators seeded inside and put back after: some library code draws from nothing else."""
-    devices = [torch.cuda.current_device()] if device == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
-
-
-def _warm(problem: Problem, data: bytes | None) -> State | None:
-    if data is None:
-        return None
-    try:
-        return load(problem, data)
-    except LearningError:
-        return None
-
-
-def _fit(data: Mapping[str, gp.Data], warm: State | None, device: str) -> State:
-    rows = max(len(each.values) for each in data.values())
-    if warm is not None and rows > _COMPARED and rows < _GROWTH * warm.chosen:
-        hypers = {name: gp.fit(each, warm.outputs[name], device) for name, each in data.items()}
-        return State(hypers, rows, warm.chosen)
-    return State({name: gp.fit(each, None, device) for name, each in data.items()}, rows, rows)
-
-
-def _quality(data: gp.Data, hyper: gp.Hyper, model: SingleTaskGP) -> dict[str, object]:
-    """How well each row is foretold from the others, in lab units, and what the fit found."""
-    mean, variance = gp.leave_one_out(model)
-    z = hyper.warp.forward(data.values)
-    density = -0.5 * ((z - mean) ** 2 / variance + np.log(2 * np.pi * variance)) + np.log(
-        hyper.warp.slope(data.values)
-    )
-    foretold = hyper.warp.back(torch.as_tensor(mean)).numpy()
-    return {
-        "n": len(data.values),
-        "rmse": float(np.sqrt(np.mean((foretold - data.values) ** 2))),
-        "nll": float(-np.mean(density)),
-        "warp": hyper.warp.kind,
-        "kernel": hyper.kernel,
-        "lengthscales": list(hyper.lengthscales),
-        "noise": hyper.noise,
-    }
-
-
-def _designed(snapshot: Snapshot, encoding: Encoding) -> list[Candidate]:
-    """What is left of the initial design (a Sobol campaign has nothing else)."""
-    strategy = snapshot.strategy
-    left = snapshot.count
-    if strategy.method != SOBOL:
+def _designed(snapshot: Snapshot, space: Space) -> list[Candidate]:
+    """What is left of the initial design (a campaign of a design alone has nothing else)."""
+    strategy, left = snapshot.strategy, snapshot.count
+    if strategy.method != DESIGN_ALONE and strategy.design.kind in FILLING:
         left = min(left, max(strategy.initial - snapshot.designed, 0))
-    drawn = _draw(snapshot, encoding, left, _taken(snapshot))
+    drawn = _draw(snapshot, space, left, _taken(snapshot))
     return [
         Candidate(point, reasons.design(snapshot.designed + number, strategy), {}, DESIGN)
         for number, point in enumerate(drawn)
     ]
 
 
-def _draw(snapshot: Snapshot, encoding: Encoding, count: int, taken: Sequence[Point]) -> list[Point]:
+def _draw(
+    snapshot: Snapshot, space: Space, count: int, taken: Sequence[Point], endless: bool = False
+) -> list[Point]:
+    """The next points of the design; `endless`: of one that fills the space where the strategy's own has an end."""
     if count <= 0:
         return []
-    return design.points(encoding, seed_for("design", snapshot.seed), snapshot.designed, count, taken)
+    seed, start = seed_for("design", snapshot.seed), snapshot.designed
+    if isinstance(space, PoolSpace):
+        return space.design(snapshot.strategy.design.kind, seed, start, count, taken)
+    assert isinstance(space, Encoding), "the two kinds of space"
+    ends = snapshot.strategy.design.kind not in FILLING
+    return design.points(space, seed, start, count, taken, None if endless and ends else snapshot.strategy)
 
 
 def _taken(snapshot: Snapshot) -> list[Point]:
-    return [*(row.parameters for row in snapshot.rows), *snapshot.pending]
+    return [*(row.parameters for row in snapshot.rows), *snapshot.pending, *snapshot.staged]
 
 
 def _modelled(
-    snapshot: Snapshot, encoding: Encoding, also: Sequence[Point], effort: Effort, device: str
-) -> list[Candidate]:
+    snapshot: Snapshot,
+    space: Space,
+    also: Sequence[Point],
+    effort: Effort,
+    device: str,
+    files: Files | None,
+) -> tuple[list[Candidate], float | None]:
     count = snapshot.count - len(also)
     try:
-        surrogate = _surrogate(snapshot, encoding, device)
-        return _greedy(snapshot, surrogate, also, count, effort)
-    except LearningError as error:
-        drawn = _draw(snapshot, encoding, count, [*_taken(snapshot), *also])
-        return [Candidate(point, reasons.fallback(str(error)), {}, SUGGESTER) for point in drawn]
+        surrogate = _surrogate(snapshot, space, device, files)
+        return _chosen(snapshot, surrogate, also, count, effort)
+    except (LearningError, *_BROKEN) as error:
+        why = str(error) if isinstance(error, LearningError) else f"its numbers broke down: {error}"
+        kept = [
+            Candidate(point, reasons.waiting(why), {}, SUGGESTER, place)
+            for place, point in enumerate(snapshot.staged)
+        ]
+        drawn = _draw(snapshot, space, count, [*_taken(snapshot), *also], endless=True)
+        reason = reasons.fallback(why)
+        return [*kept, *(Candidate(point, reason, {}, SUGGESTER) for point in drawn)], None
 
 
-def _surrogate(snapshot: Snapshot, encoding: Encoding, device: str) -> Surrogate:
-    data = datasets(snapshot.problem, encoding, snapshot.rows)
-    if snapshot.model is None:
-        state = _fit(data, None, device)
-    else:
-        state = load(snapshot.problem, snapshot.model)
-    return condition(snapshot.problem, encoding, data, state, device)
+def _surrogate(snapshot: Snapshot, space: Space, device: str, files: Files | None) -> Surrogate:
+    state = snapshot.model
+    if state is None:
+        state = fitting.fit(
+            snapshot.problem, snapshot.strategy, snapshot.rows, None, snapshot.seed, device, files=files
+        ).state
+    return fitting.restore(snapshot.problem, snapshot.strategy, space, snapshot.rows, state, device)
 
 
-def _greedy(
+def _chosen(
     snapshot: Snapshot, surrogate: Surrogate, also: Sequence[Point], count: int, effort: Effort
-) -> list[Candidate]:
-    """One after the other: each candidate is chosen as if those before it were being measured already.
-
-    The first of several is the one that asking for a single one gives.
-    """
-    encoding = surrogate.encoding
-    scored = [row for row in snapshot.rows if row.score is not None and row.outcome == "measured"]
-    if not scored:
-        raise LearningError("no result with a score is in")
-    scores = [float(row.score) for row in scored if row.score is not None]
-    order = np.argsort([-score for score in scores], kind="stable")[:_BEST]
-    best = [scored[place].parameters for place in order]
-    failed = [row.parameters for row in snapshot.rows if row.outcome == "infeasible"]
+) -> tuple[list[Candidate], float | None]:
+    """The candidates with what the model expects of them and why each was chosen."""
+    problem, space = snapshot.problem, surrogate.space
     pending = [*snapshot.pending, *also]
-    found: list[Candidate] = []
-    for number in range(count):
-        seed = seed_for("candidate", snapshot.seed, snapshot.number, number)
-        torch.manual_seed(seed)
-        value = worth(
-            surrogate,
-            encoding.encode([row.parameters for row in scored]),
-            encoding.encode(failed),
-            scores,
-            encoding.encode(pending),
-            seed,
+    rows = complete(problem, snapshot.rows)
+    seed = seed_for("candidate", snapshot.seed, snapshot.number, 0)
+    situation = Situation.of(surrogate, rows, pending, snapshot.strategy, seed)
+    ask = Ask(
+        space,
+        snapshot.strategy,
+        snapshot.seed,
+        snapshot.number,
+        [row.parameters for row in snapshot.rows],
+        [rows[place].parameters for place in _best(situation)],
+        pending,
+        snapshot.staged,
+        count,
+        _feasibility(snapshot, surrogate),
+        None if snapshot.strategy.cost is None else Cost(snapshot.strategy.cost, problem, space),
+    )
+    choices, gain = choose(ask, situation, effort)
+    return _told(situation, choices, ask), gain
+
+
+def _told(situation: Situation, choices: Sequence[Choice], ask: Ask) -> list[Candidate]:
+    surrogate, goals = situation.surrogate, situation.goals
+    inputs = ask.space.encode([each.point for each in choices])
+    sentences = Sentences(goals.problem, *_standing(situation))
+    foretold = expected(surrogate, goals, inputs)
+    if not all(map(math.isfinite, itertools.chain(*(pair for each in foretold for pair in each.values())))):
+        raise LearningError("the model expects what is no number")
+    told = zip(choices, foretold, chances(surrogate, goals, inputs), strict=True)
+    return [
+        Candidate(
+            choice.point,
+            sentences.chosen(
+                choice.name,
+                figures,
+                kept,
+                choice.flying,
+                choice.staged is not None,
+                choice.repeated,
+                ask.cost is not None,
+            ),
+            figures,
+            SUGGESTER,
+            choice.staged,
         )
-        points = ranked(value, encoding, best, seed, effort)
-        taken = [*(row.parameters for row in snapshot.rows), *pending]
-        point, repeated = _first_new(encoding, points, taken)
-        (expected,) = surrogate.expect(encoding.encode([point]))
-        reason = reasons.chosen(snapshot.problem, expected, max(scores), len(pending), repeated)
-        found.append(Candidate(point, reason, expected, SUGGESTER))
-        pending.append(point)
-    return found
+        for choice, figures, kept in told
+    ]
 
 
-def _first_new(encoding: Encoding, points: Sequence[Point], taken: Sequence[Point]) -> tuple[Point, bool]:
-    """The first point that is not near one that was run or is in flight; else the first, as a replicate."""
-    known: Array = encoding.encode(taken)
-    for point, row in zip(points, encoding.encode(points), strict=True):
-        if not len(known) or float(np.abs(known - row).max(axis=1).min()) > NEAR:
-            return point, False
-    return points[0], True
+def _best(situation: Situation) -> list[int]:
+    """The places of the best measured rows, best first: of the front, or by score, admissible ones before others."""
+    if not situation.goals.ranked:
+        return []
+    good = situation.admissible
+    if situation.goals.problem.pareto:
+        places = torch.where(good)[0] if bool(good.any()) else torch.arange(len(good), device=good.device)
+        front: list[int] = places[is_non_dominated(situation.values[places])].tolist()
+        return front
+    scores = situation.scores.cpu().numpy()
+    order = np.lexsort((np.arange(len(scores)), -scores, ~good.cpu().numpy()))
+    return [int(place) for place in order[:_BEST]]
+
+
+def _standing(situation: Situation) -> tuple[float | None, bool]:
+    """The best admissible score, and whether something measured beats the reference of the front."""
+    problem, good = situation.goals.problem, situation.admissible
+    if not situation.goals.ranked or not bool(good.any()):
+        return None, not problem.pareto
+    if problem.pareto:
+        low, span = situation.ranges
+        beaten = ((situation.values[good] - low) / span > situation.reference).all(dim=-1).any()
+        return None, bool(beaten)
+    return float(situation.goals.score(situation.outputs[good]).max()), True
+
+
+def _feasibility(snapshot: Snapshot, surrogate: Surrogate) -> Feasibility | None:
+    """None where nothing was infeasible so far."""
+    bad = [row.parameters for row in snapshot.rows if row.outcome == "infeasible"]
+    if not bad:
+        return None
+    good = [row.parameters for row in snapshot.rows if row.outcome == "measured"]
+    return Feasibility(*(surrogate.tensor(surrogate.space.encode(points)) for points in (good, bad)))

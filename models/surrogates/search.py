@@ -1,4 +1,4 @@
-"""Where the acquisition is greatest among points that can be staged."""
+"""Where a worth is greatest among points that can be staged."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from botorch.exceptions.errors import OptimizationGradientError
 from botorch.generation.gen import gen_candidates_scipy
 from scipy.optimize import minimize
 from torch import Tensor
 
 from . import design
-from .acquisition import Worth
+from .acquisition.worth import Worth
 from .encoding import Array, Encoding
 from .seeds import seed_for
 from .values import Point
 
 _RAW = 512
-_NEAR = 64  # raw points around the best rows
+_NEAR = 128  # raw points around the best rows
 _STARTS = 8
+#: A later search of the same ask looks again at the best points of the one before it, at some of the others (what was
+#: best there may be taken by now), and climbs from fewer.
+_AGAIN, _OTHERS, _FEWER = 64, 96, 4
 _ITERATIONS = 200
 _ROUNDS = 3  # of single moves of parameters with few values
 _ENUMERATED = 4096
-_CHUNK = 512
+_APART = 0.1
 
 
 @dataclass
@@ -44,97 +48,143 @@ class Effort:
         return self.cut
 
 
-def ranked(worth: Worth, encoding: Encoding, best: Sequence[Point], seed: int, effort: Effort) -> list[Point]:
-    """Points that can be staged, the most valuable first. `best`: the best rows so far, best first."""
+@dataclass(frozen=True)
+class Ranking:
+    """Points that can be staged, the most valuable first; `rows` of the cube and `values` of the worth are theirs."""
+
+    points: Sequence[Point]
+    rows: Array
+    values: Array
+
+
+def ranked(
+    worth: Worth,
+    encoding: Encoding,
+    best: Sequence[Point],
+    seed: int,
+    effort: Effort,
+    earlier: Ranking | None = None,
+) -> Ranking:
+    """`best`: the best rows so far, best first; `earlier`: what the search for the place before this one found."""
     before = worth.evaluations
-    if encoding.size is not None and encoding.size <= _ENUMERATED:
-        found = list(encoding.every())
-        effort.raw += len(found)
-    else:
-        raw = _raw(encoding, best, seed)
-        effort.raw += len(raw)
-        found = raw
-        starts = _spread_out(raw, encoding, _values(worth, encoding.encode(raw)))
-        effort.starts += len(starts)
-        if not effort.spent():
-            found = _climb(worth, encoding, starts, effort) + raw
-        if not effort.spent():
-            found = _swap(worth, encoding, found[: len(starts)], effort) + found
-    values = _values(worth, encoding.encode(found))
+    points = _of_space(worth, encoding, best, seed, effort, earlier)
+    rows = encoding.encode(points)
+    values = _values(worth, rows)
+    order = np.argsort(-values, kind="stable")
     effort.evaluations += worth.evaluations - before
-    return [found[place] for place in np.argsort(-values, kind="stable")]
+    return Ranking([points[place] for place in order], rows[order], values[order])
 
 
-def _raw(encoding: Encoding, best: Sequence[Point], seed: int) -> list[Point]:
-    """Evenly over the space, and scattered around the best rows, ever closer."""
-    found = design.points(encoding, seed_for("raw", seed), 0, _RAW)
-    if not best:
-        return found
-    generator = np.random.default_rng(seed_for("near", seed))
-    centers = np.clip(encoding.encode(best), 0, 1)
-    smooth = list(encoding.smooth)
-    for number in range(_NEAR if smooth else 0):
-        row = centers[number % len(centers)].copy()
-        reach = 0.2 * 0.5 ** (4 * number / _NEAR)
-        moved = row[smooth] + reach * generator.standard_normal(len(smooth))
-        row[smooth] = np.clip(moved, 0, 1)
-        point = encoding.decode(row)
-        if point is not None:
-            found.append(point)
+def _of_space(
+    worth: Worth,
+    encoding: Encoding,
+    best: Sequence[Point],
+    seed: int,
+    effort: Effort,
+    earlier: Ranking | None,
+) -> list[Point]:
+    every = encoding.listed(_ENUMERATED)
+    if every is not None:
+        effort.raw += len(every)
+        return every
+    if earlier is not None and worth.local:
+        others = earlier.points[_AGAIN:]
+        raw = [*earlier.points[:_AGAIN], *others[:: max(1, len(others) // _OTHERS)]]
+    else:
+        raw = _raw(worth, encoding, best, seed)
+    effort.raw += len(raw)
+    rows = encoding.encode(raw)
+    starts = _spread_out(raw, rows, _values(worth, rows), _STARTS if earlier is None else _FEWER)
+    effort.starts += len(starts)
+    found = raw
+    if not effort.spent():
+        found = _climb(worth, encoding, starts, effort) + raw
+    if not effort.spent():
+        found = _swap(worth, encoding, found[: len(starts)], effort) + found
     return found
 
 
-def _spread_out(raw: list[Point], encoding: Encoding, values: Array) -> list[Point]:
+def _raw(worth: Worth, encoding: Encoding, best: Sequence[Point], seed: int) -> list[Point]:
+    """Evenly over the space, and scattered around the best rows, ever closer."""
+    found = design.points(encoding, seed_for("raw", seed), 0, _RAW)
+    smooth = list(encoding.smooth)
+    if not best or not smooth or not worth.local:
+        return found
+    generator = np.random.default_rng(seed_for("near", seed))
+    centers = np.clip(encoding.encode(best), 0, 1)
+    rows = centers[np.arange(_NEAR) % len(centers)]
+    reach = 0.2 * 0.5 ** (6 * np.arange(_NEAR) / _NEAR)
+    moved = generator.standard_normal((_NEAR, len(smooth))) * reach[:, None]
+    # In every other point only some of the columns move: a best row may be right in all but one.
+    few = generator.random((_NEAR, len(smooth))) < np.minimum(1.0, 2.0 / len(smooth))
+    moved[1::2] *= few[1::2]
+    rows[:, smooth] = np.clip(rows[:, smooth] + moved, 0, 1)
+    return found + [point for point in encoding.decode_many(rows) if point is not None]
+
+
+def _spread_out(raw: list[Point], rows: Array, values: Array, count: int) -> list[Point]:
     """The best raw points that are not close to a better one."""
-    rows = encoding.encode(raw)
     chosen: list[int] = []
     for place in np.argsort(-values, kind="stable"):
-        if len(chosen) == _STARTS:
+        if len(chosen) == count:
             break
-        if all(float(np.abs(rows[place] - rows[other]).max()) > 0.1 for other in chosen):
+        if all(float(np.abs(rows[place] - rows[other]).max()) > _APART for other in chosen):
             chosen.append(int(place))
     return [raw[place] for place in chosen]
 
 
 def _climb(worth: Worth, encoding: Encoding, starts: list[Point], effort: Effort) -> list[Point]:
     """Each start moved uphill along its smooth columns, then rounded to a point that can be staged."""
-    if not encoding.smooth or not starts:
+    if not encoding.smooth or not starts or not worth.smooth:
         return starts
     rows = np.clip(encoding.encode(starts), 0, 1)
     if encoding.problem.constraints:
         tops = np.stack([_constrained(worth, encoding, row, effort) for row in rows])
     else:
-        tops = _free(worth, encoding, rows, effort)
+        tops = rows.copy()
+        columns = [encoding.smooth_at(row) for row in rows]
+        for free in dict.fromkeys(columns):
+            places = [place for place, each in enumerate(columns) if each == free]
+            tops[places] = _free(worth, rows[places], free, effort)
     return [
         point if point is not None else start
-        for row, start in zip(tops, starts, strict=True)
-        for point in [encoding.decode(row)]
+        for point, start in zip(encoding.decode_many(tops), starts, strict=True)
     ]
 
 
-def _free(worth: Worth, encoding: Encoding, rows: Array, effort: Effort) -> Array:
-    tensor = _tensor(worth, rows)[:, None, :]
-    fixed = {
-        column: tensor[:, 0, column] for column in range(encoding.width) if column not in encoding.smooth
-    }
-    with warnings.catch_warnings(record=True):  # a climb that stops early still gives its highest point
-        found, _ = gen_candidates_scipy(
-            tensor,
-            worth,
-            lower_bounds=torch.zeros(encoding.width).to(tensor),
-            upper_bounds=torch.ones(encoding.width).to(tensor),
-            options={"maxiter": _ITERATIONS},
-            fixed_features=fixed or None,
-            timeout_sec=effort.left(),
-        )
-    return np.asarray(found.detach().squeeze(1).cpu().numpy(), dtype=np.float64)
+def _free(worth: Worth, rows: Array, free: Sequence[int], effort: Effort) -> Array:
+    """All rows at once, along the columns `free`, within the cube."""
+    if not free:
+        return rows
+
+    def level(inputs: Tensor) -> Tensor:
+        """The worth; flat once the deadline has passed, so that every climb ends where it is."""
+        value = worth(inputs)
+        return value.detach() + 0.0 * inputs.sum(dim=(-2, -1)) if effort.spent() else value
+
+    tensor = worth.tensor(rows)[:, None, :]
+    fixed = {column: tensor[:, 0, column] for column in range(rows.shape[1]) if column not in free}
+    try:
+        with warnings.catch_warnings(record=True):  # a climb that stops early still gives its highest point
+            found, _ = gen_candidates_scipy(
+                tensor,
+                level,  # type: ignore[arg-type]  # any function of inputs will do
+                lower_bounds=torch.zeros(rows.shape[1]).to(tensor),
+                upper_bounds=torch.ones(rows.shape[1]).to(tensor),
+                options={"maxiter": _ITERATIONS},
+                fixed_features=fixed or None,
+            )
+    except OptimizationGradientError:  # a slope that is no number leads nowhere
+        return rows
+    tops = np.asarray(found.detach().squeeze(1).cpu().numpy(), dtype=np.float64)
+    return np.where(np.isfinite(tops), tops, rows)
 
 
 def _constrained(worth: Worth, encoding: Encoding, start: Array, effort: Effort) -> Array:
-    """One start, by SLSQP: the constraints are linear in lab units and may be curved in the cube."""
-    if effort.spent():
+    """One start, by SLSQP: the constraints are those of the lab units and may be curved in the cube."""
+    smooth = list(encoding.smooth_at(start))
+    if effort.spent() or not smooth:
         return start
-    smooth = list(encoding.smooth)
 
     def whole(part: Array) -> Array:
         row = start.copy()
@@ -142,7 +192,7 @@ def _constrained(worth: Worth, encoding: Encoding, start: Array, effort: Effort)
         return row
 
     def fall(part: Array) -> tuple[float, Array]:
-        tensor = _tensor(worth, whole(part)).requires_grad_(True)
+        tensor = worth.tensor(whole(part)).requires_grad_(True)
         value = worth(tensor[None, None, :]).sum()
         (slope,) = torch.autograd.grad(value, tensor)
         return -float(value.detach()), -slope.cpu().numpy()[smooth]
@@ -187,14 +237,4 @@ def _swap(worth: Worth, encoding: Encoding, tops: list[Point], effort: Effort) -
 
 
 def _values(worth: Worth, rows: Array) -> Array:
-    if not len(rows):
-        return np.zeros(0)
-    with torch.no_grad():
-        parts = [worth(part[:, None, :]) for part in torch.split(_tensor(worth, rows), _CHUNK)]
-    values = torch.cat(parts).cpu().numpy()
-    return np.where(np.isfinite(values), values, -np.inf)
-
-
-def _tensor(worth: Worth, rows: Array) -> Tensor:
-    device = next(iter(worth.model.parameters())).device
-    return torch.as_tensor(rows, dtype=torch.double, device=device)
+    return worth.of(worth.tensor(rows)).numpy()

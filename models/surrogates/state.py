@@ -1,77 +1,81 @@
-"""A model as bytes: UTF-8 JSON of its hyperparameters and a format version; checked when it is read."""
+"""A model as bytes: UTF-8 JSON of what was found for each output and a format version; checked when it is read."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from labqueue.problem import Problem
 
-from .encoding import Encoding
-from .gp import Hyper
-from .likelihood import MATERN, RBF
+from .data import modelled
+from .kinds.face import Fit
+from .kinds.table import KINDS
 from .values import LearningError
-from .warps import Warp
 
-FORMAT = 1
-_LIMIT = 1 << 24
+FORMAT = 2
+LIMIT = 1 << 24
+
+
+@dataclass(frozen=True)
+class Found:
+    """kind: the name of the module that fitted; rows: how many there were when everything was last compared."""
+
+    kind: str
+    fit: Fit
+    rows: int
 
 
 @dataclass(frozen=True)
 class State:
-    """outputs: hyperparameters by output; rows: how many were fitted; chosen: rows when warps were compared."""
+    """outputs: what was found for each; asked: the surrogate that the strategy named."""
 
-    outputs: Mapping[str, Hyper]
-    rows: int
-    chosen: int
+    outputs: Mapping[str, Found]
+    asked: str
 
 
 def dump(state: State) -> bytes:
+    """Raises LearningError where it is larger than is kept."""
     body = {
         "format": FORMAT,
-        "rows": state.rows,
-        "chosen": state.chosen,
-        "outputs": {name: asdict(hyper) for name, hyper in sorted(state.outputs.items())},
+        "asked": state.asked,
+        "outputs": {
+            name: {"kind": each.kind, "rows": each.rows, "fit": each.fit.to_json()}
+            for name, each in sorted(state.outputs.items())
+        },
     }
-    return json.dumps(body, sort_keys=True, allow_nan=False, ensure_ascii=False).encode()
+    data = json.dumps(body, sort_keys=True, allow_nan=False, ensure_ascii=False).encode()
+    if len(data) > LIMIT:
+        raise LearningError(f"The model has {len(data)} bytes; {LIMIT} can be kept.")
+    return data
 
 
-def load(problem: Problem, data: bytes) -> State:
+def load(problem: Problem, width: int, data: bytes) -> State:
     """Raises LearningError where the bytes are no state of this format, or of another problem."""
-    if len(data) > _LIMIT:
-        raise LearningError(f"The model state has {len(data)} bytes; {_LIMIT} are allowed.")
+    if len(data) > LIMIT:
+        raise LearningError(f"The model state has {len(data)} bytes; {LIMIT} are allowed.")
     try:
         body = json.loads(data)
         if body["format"] != FORMAT:
             raise LearningError(
                 f"The model state has format {body['format']!r}; this program reads {FORMAT}."
             )
-        outputs = {str(name): _hyper(each) for name, each in body["outputs"].items()}
-        state = State(outputs, int(body["rows"]), int(body["chosen"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if set(body["outputs"]) != {each.name for each in modelled(problem)}:
+            raise LearningError("The model state belongs to another problem.")
+        outputs = {
+            each.name: _found(body["outputs"][each.name], width, len(each.classes))
+            for each in modelled(problem)
+        }
+        return State(outputs, str(body["asked"]))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise LearningError("The model state cannot be read.") from error
-    width = Encoding(problem).width
-    wanted = {objective.output for objective in problem.objectives}
-    if set(outputs) != wanted or any(len(each.lengthscales) != width for each in outputs.values()):
-        raise LearningError("The model state belongs to another problem.")
-    return state
 
 
-def _hyper(body: Mapping[str, Any]) -> Hyper:
-    hyper = Hyper(
-        warp=Warp.from_json(body["warp"]),
-        kernel=str(body["kernel"]),
-        lengthscales=tuple(float(each) for each in body["lengthscales"]),
-        outputscale=float(body["outputscale"]),
-        noise=float(body["noise"]),
-        mean=float(body["mean"]),
-        evidence=float(body["evidence"]),
-    )
-    positive = (*hyper.lengthscales, hyper.outputscale, hyper.noise)
-    sound = all(map(math.isfinite, (*positive, hyper.mean, hyper.evidence))) and min(positive) > 0
-    if not sound or hyper.kernel not in (RBF, MATERN):
+def _found(body: Mapping[str, object], width: int, classes: int) -> Found:
+    kind, fitted = str(body["kind"]), body["fit"]
+    if kind not in KINDS or not isinstance(fitted, dict):
+        raise LearningError("The model state names a kind of model that is not known here.")
+    rows = body["rows"]
+    if not isinstance(rows, int) or rows < 0:
         raise LearningError("The model state holds numbers that no fit gives.")
-    return hyper
+    return Found(kind, KINDS[kind].read(fitted, width, classes), rows)

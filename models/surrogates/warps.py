@@ -70,6 +70,10 @@ class Warp:
             x = torch.where(x >= 0, rise, -fall)
         return x * self.spread + self.center
 
+    def lab(self, z: Array) -> Array:
+        """The way back of an array."""
+        return np.asarray(self.back(torch.as_tensor(z)).numpy())
+
     def _bend(self, x: Array) -> Array:
         if self.kind == LOG:
             return np.asarray(np.log(np.maximum(x, _SMALL)))
@@ -99,6 +103,7 @@ class Warp:
 
 _NUMBERS = ("center", "spread", "power", "mean", "scale", "low", "high")
 _SMALL = 1e-12
+_STRAY, _LEAST_SPREAD = 6.0, 0.1  # times the middle half's width on a log scale
 _EDGE = 1e-6
 
 
@@ -107,13 +112,21 @@ def candidates(values: Array) -> list[Warp]:
     found = [_standardised(IDENTITY, values, 0.0, 1.0, 1.0)]
     if len(values) < 3 or np.ptp(values) <= 0:
         return found
-    if values.min() > 0:
+    if values.min() > 0 and _even(np.log(values)):
         found.append(_standardised(LOG, values, 0.0, float(np.median(values)), 1.0))
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     spread = float(high - low) or float(np.std(values))
     power = float(np.clip(yeojohnson_normmax((values - middle) / spread), 0.0, 2.0))
     found.append(_standardised(POWER, values, float(middle), spread, power))
     return found
+
+
+def _even(logs: Array) -> bool:
+    """Is no value far from all others on a log scale? One next to 0 (a solver's 1e-17 for 0) would be all that counts
+    there: the density of a value in lab units grows without bound as it nears 0."""
+    low, middle, high = np.quantile(logs, [0.25, 0.5, 0.75])
+    reach = _STRAY * max(float(high - low), _LEAST_SPREAD)
+    return bool(middle - logs.min() <= reach)
 
 
 def refreshed(warp: Warp, values: Array) -> Warp:

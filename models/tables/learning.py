@@ -13,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from .metadata import METADATA, big, created, json, one_of, real, serial, time, uuid, whole, words
+from .metadata import HOT, METADATA, big, created, flag, json, one_of, real, serial, time, uuid, whole, words
 
 models = Table(
     "models",
@@ -30,6 +30,7 @@ models = Table(
     words("device", "Kind of device that trained it."),
     json("versions", "Of the libraries that trained it."),
     real("seconds", "How long the training took."),
+    words("learner", "The user's own learner that trained it; empty: ours."),
     created(),
     PrimaryKeyConstraint("campaign_id", "version"),
     ForeignKeyConstraint(["campaign_id"], ["campaigns.id"]),
@@ -51,6 +52,11 @@ suggestions = Table(
     big("data_revision", "What it saw."),
     whole("model_version", "The model it used; 0: none."),
     real("seconds", "How long it took."),
+    whole("asked", "Candidates wanted, those among them that were staged already."),
+    whole("brought", "Candidates that came: fewer where a finite space is used up."),
+    whole("in_flight", "Points that it knew as pending."),
+    real("gain", "What its first was expected to improve the score by; null: no model.", nullable=True),
+    words("instead", "Why it was not the strategy's own choice; empty: it was."),
     created(),
     UniqueConstraint("campaign_id", "number"),
     ForeignKeyConstraint(["campaign_id"], ["campaigns.id"]),
@@ -62,8 +68,7 @@ jobs = Table(
     METADATA,
     big("campaign_id", "Whose."),
     words("kind", "train or suggest: one of each at a time per campaign."),
-    big("wished", "Data revision (train) or counter (suggest) that is asked for; due while above done."),
-    big("done", "The one that is done."),
+    big("done", "The data revision that it was last done for."),
     words("holder", "The worker that has it; empty if none."),
     whole("fence", "Rises with each holder: what a stale one writes is refused."),
     time("deadline", "Of its holder's lease; null if none."),
@@ -71,10 +76,31 @@ jobs = Table(
     whole("deaths", "Holders that died at this revision."),
     big("revision", "What the present holder works on."),
     words("error", "What went wrong last; empty if nothing."),
+    words("learner", "The user's own learner that had it last; empty: a worker."),
+    json("work", "What that learner was asked; null otherwise.", nullable=True),
+    time("taken_at", "When that learner took it; null otherwise."),
     PrimaryKeyConstraint("campaign_id", "kind"),
     ForeignKeyConstraint(["campaign_id"], ["campaigns.id"]),
     one_of("kind", ["train", "suggest"]),
     comment="Single-flight leases of training and suggesting.",
+)
+
+learners = Table(
+    "learners",
+    METADATA,
+    big("campaign_id", "For whom it learns.", primary_key=True),
+    words("name", "Of the user's own learner."),
+    words("holder", "The one process that is asked; empty after it left."),
+    flag("trains", "Has it a state to be trained?"),
+    whole("suggestions", "That were kept."),
+    whole("failures", "Suggestions in a row that failed, were refused or never answered."),
+    words("error", "What went wrong last; empty if nothing."),
+    time("failed_at", "When; null if never."),
+    time("seen_at", "When the process was last heard of; null if never."),
+    json("versions", "Of its libraries, as it says."),
+    ForeignKeyConstraint(["campaign_id"], ["campaigns.id"]),
+    postgresql_with=HOT,
+    comment="Learners of users' own, in processes of their own.",
 )
 
 inquiries = Table(

@@ -18,6 +18,7 @@ instruments = Table(
     whole("failures", "Failed runs in a row."),
     whole("failure_limit", "So many in a row pause it."),
     time("last_seen", "When its adapter last called; null if never."),
+    whole("asks", "Experiments that its adapter last asked for at once."),
     created(),
     one_of("state", ["active", "paused"]),
     CheckConstraint("failure_limit > 0", name="failure_limit"),

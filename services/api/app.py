@@ -23,6 +23,8 @@ from services.api.routes import (
     health,
     inquiries,
     instruments,
+    learners,
+    pools,
     queues,
     results,
     sdk,
@@ -42,7 +44,8 @@ HUB_CONNECTIONS = 2
 ROUTERS = (
     claims.router, attempts.hot, results.hot, experiments.hot,
     attempts.router, results.router, campaigns.router, experiments.router, queues.router, instruments.router,
-    artifacts.router, inquiries.router, events.router, status.router, tokens.router, webhooks.router,
+    artifacts.router, inquiries.router, learners.router, events.router, status.router, tokens.router, webhooks.router,
+    pools.router,
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from labqueue.states import State
 from labqueue.strategy import CALLER
 from models.domain import records as r
+from services.api.taught import learner_attention
 from services.ports import Store, Transaction
 
 Json = dict[str, Any]
@@ -105,6 +106,8 @@ def _learning(tx: Transaction, campaign: r.Campaign) -> Iterator[Json]:
         if error:
             do = "See the log of the worker; it is tried again when there are new results."
             yield _item("learning", f"{what} for {campaign.name} failed", error[:300], do, f"{API}/campaigns")
+    for title, what, do in learner_attention(tx, campaign):
+        yield _item("learner", title, what, do, f"{API}/campaigns")
 
 
 def _absent(tx: Transaction, campaigns: Sequence[Mapping[str, Any]]) -> Iterator[Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,6 +18,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 #: What JSON may spell but neither UTF-8 nor Postgres can keep: NUL and half of a surrogate pair.
 _UNKEEPABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_SPOOLED = 1 << 20
 _LONGEST_INTEGER = 300  # digits; beyond, it is no finite number any more
 
 
@@ -44,6 +45,24 @@ async def read_raw(request: Request, limit: int) -> bytes:
             raise _too_large(limit)
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def spool(request: Request, limit: int, keep: Callable[[bytes], Awaitable[object]]) -> None:
+    """Hands the body on in parts of about a megabyte, never whole in memory. Raises TooLargeError as `read_raw`."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = kept = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        if size - kept >= _SPOOLED:
+            await keep(b"".join(parts))
+            parts, kept = [], size
+    await keep(b"".join(parts))
 
 
 def parse(raw: bytes) -> Any:

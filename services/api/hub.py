@@ -195,6 +195,8 @@ class Hub:
         self.topics.touch(("events", None))
         if event.attempt is not None:
             self.topics.touch(("attempt", event.attempt))
+        if event.campaign_id is not None:
+            self.topics.touch(("campaign", event.campaign_id))
         if event.experiment_id is not None:
             self.topics.touch(("experiment", event.experiment_id))
         if event.instrument is not None and event.type in ("experiment.lost", "instrument.cleared"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -16,6 +17,7 @@ from services.api import shapes
 from services.api.answers import time_text
 from services.api.attention import attention
 from services.api.shapes import Json
+from services.api.taught import learner_json
 from services.api.version import VERSION
 from services.flow.shared import problem_of
 from services.ports import Store, Transaction
@@ -29,16 +31,24 @@ EVENTS_SHOWN = 1000
 # -- campaigns
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What a campaign found so far: the `best` experiment where there is a score, else the `front`, if one is wanted."""
+
+    best: Json | None = None
+    front: Sequence[Json] = ()
+
+
 class _Best:
-    """The best experiment of each campaign, found again only when its data have changed."""
+    """The best of each campaign, found again only when its data have changed."""
 
     LIMIT = 1000
 
     def __init__(self) -> None:
-        self._found: OrderedDict[tuple[object, ...], Json | None] = OrderedDict()
+        self._found: OrderedDict[tuple[object, ...], _Found] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, tx: Transaction, campaign: r.Campaign) -> Json | None:
+    def of(self, tx: Transaction, campaign: r.Campaign) -> _Found:
         # The time tells campaigns of different databases apart.
         key = (campaign.id, campaign.created_at, campaign.data_revision, campaign.problem_version)
         with self._lock:
@@ -72,6 +82,7 @@ def campaigns_json(store: Store, state: str | None, sees: Sees) -> list[Json]:
 
 def _campaign(tx: Transaction, campaign: r.Campaign) -> Json:
     counts = tx.experiments.counts(campaign.id)
+    found = _BEST.of(tx, campaign)
     return {
         "name": campaign.name,
         "state": campaign.state,
@@ -87,35 +98,50 @@ def _campaign(tx: Transaction, campaign: r.Campaign) -> Json:
         "data_revision": campaign.data_revision,
         "model_version": campaign.model_version,
         "counts": {str(state): counts[state] for state in State if counts.get(state)},
-        "best": _BEST.of(tx, campaign),
+        "best": found.best,
+        "front": list(found.front),
+        "learner": learner_json(tx, campaign),
         "created_at": _time(campaign.created_at),
         "finished_at": _time(campaign.finished_at),
     }
 
 
-def _best(tx: Transaction, campaign: r.Campaign, problem: Problem) -> Json | None:
+def _best(tx: Transaction, campaign: r.Campaign, problem: Problem) -> _Found:
+    """Among those that satisfy the outcome constraints. Nothing where nothing is better than anything else."""
+    if not problem.objectives or problem.learning:
+        return _Found()
+    rows = tx.results.training(campaign.id, campaign.data_revision)
+    if problem.pareto:
+        front = [rows[place] for place in problem.front([row.outputs for row in rows])]
+        codes = {each.id: each.code for each in tx.experiments.get([row.experiment_id for row in front])}
+        return _Found(front=[_member(row, codes, problem, None) for row in front])
     scored = [
         (score, row)
-        for row in tx.results.training(campaign.id, campaign.data_revision)
-        if (score := problem.score(row.outputs)) is not None
+        for row in rows
+        if (score := problem.score(row.outputs)) is not None and problem.admissible(row.outputs)
     ]
     if not scored:
-        return None
+        return _Found()
     score, row = max(scored, key=lambda pair: (pair[0], -pair[1].experiment_id))
-    experiment = tx.experiments.get([row.experiment_id])[0]
+    codes = {each.id: each.code for each in tx.experiments.get([row.experiment_id])}
+    return _Found(best=_member(row, codes, problem, score))
+
+
+def _member(row: r.TrainingRow, codes: Mapping[int, str], problem: Problem, score: float | None) -> Json:
     return {
-        "experiment": experiment.id,
-        "code": experiment.code,
+        "experiment": row.experiment_id,
+        "code": codes[row.experiment_id],
         "score": score,
         "parameters": problem.ordered(row.parameters),
-        "outputs": dict(row.outputs),
+        "outputs": shapes.labelled(problem, row.outputs),
     }
 
 
 # -- experiments
 
 
-def experiment_row(each: r.Experiment, outputs: Mapping[str, float]) -> Json:
+def experiment_row(each: r.Experiment, outputs: Mapping[str, float], problem: Problem) -> Json:
+    """`outputs`: as they are stored; shown with their labels."""
     return {
         "id": each.id,
         "code": each.code,
@@ -128,9 +154,9 @@ def experiment_row(each: r.Experiment, outputs: Mapping[str, float]) -> Json:
         "pinned": each.pinned,
         "origin": each.origin,
         "reason": each.reason,
-        "parameters": each.planned,
+        "parameters": None if each.planned is None else problem.ordered(each.planned),
         "payload": each.payload,
-        "outputs": dict(outputs),
+        "outputs": shapes.labelled(problem, outputs),
         "outstanding": list(each.outstanding),
         "outcome": None if each.outcome is None else str(each.outcome),
         "expected": each.expected,
@@ -150,11 +176,14 @@ def experiment_json(store: Store, id: int) -> Json:
     """With its attempts, its results as they came, and its events."""
     with store.begin() as tx:
         each = tx.experiments.get([id])[0]
+        campaign = tx.campaigns.by_id(each.campaign_id)
+        assert campaign is not None, "an experiment's campaign is never deleted"
         readings = tx.results.readings([id])
         attempts = tx.attempts.of_experiment(id)
         results = tx.results.of_experiment(id)
         events = tx.events.after(0, EVENTS_SHOWN, experiment_id=id)
-    shown = experiment_row(each, {reading.output: reading.value for reading in readings})
+    outputs = {reading.output: reading.value for reading in readings}
+    shown = experiment_row(each, outputs, problem_of(campaign))
     notes: dict[Any, list[str]] = {}
     for event in events:
         if event.type == "experiment.noted":
@@ -219,7 +248,7 @@ def experiments_page(
 ) -> tuple[list[Json], int | None]:
     """Rows, and the cursor of the next page where there may be one."""
     found = store.views.experiments(campaign.id, None if state is None else str(state), after, limit)
-    rows = [experiment_row(each, outputs) for each, outputs in found]
+    rows = [experiment_row(each, outputs, problem_of(campaign)) for each, outputs in found]
     return rows, found[-1][0].id if len(found) == limit else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labqueue.problem import Problem
+from labqueue.problem import Output, Problem
 from models.domain import records as r
 from services.api.answers import time_text
 from services.flow.claim import Assignment, Probe
@@ -31,7 +31,7 @@ def assignment(given: Assignment, form: str) -> Json:
         "priority": experiment.priority,
         "parameters": parameters,
         "payload": experiment.payload,
-        "outputs": [{"name": each.name, "unit": each.unit} for each in given.outputs],
+        "outputs": [output(each) for each in given.outputs],
         "lease_seconds": attempt.lease_seconds,
         "deadline": _time(attempt.deadline),
         "heartbeat": given.heartbeat,
@@ -39,6 +39,17 @@ def assignment(given: Assignment, form: str) -> Json:
         "expected": dict(experiment.expected or {}),
         "staged_at": _time(experiment.staged_at),
     }
+
+
+def output(given: Output) -> Json:
+    """`classes`: the labels that a result may carry; empty where it is a number."""
+    return {"name": given.name, "unit": given.unit, "classes": list(given.classes)}
+
+
+def labelled(problem: Problem, outputs: Mapping[str, float]) -> Json:
+    """Stored numbers as people know them: labels as text, in the problem's order. One that the problem no longer
+    names is left out."""
+    return {each.name: each.decode(outputs[each.name]) for each in problem.outputs if each.name in outputs}
 
 
 def parameter_list(parameters: Mapping[str, Any], problem: Problem) -> list[Json]:
@@ -175,6 +186,19 @@ def webhook(given: r.Webhook, campaign: str | None) -> Json:
     }
 
 
+def pool(given: r.Pool) -> Json:
+    return {
+        "name": given.name,
+        "version": given.version,
+        "sha256": given.sha256,
+        "rows": given.rows,
+        "columns": given.columns,
+        "size": given.size,
+        "actor": given.actor,
+        "created_at": _time(given.created_at),
+    }
+
+
 def artifact(given: r.Artifact) -> Json:
     return {"sha256": given.sha256, "size": given.size}
 
@@ -191,6 +215,17 @@ def model(given: r.Model) -> Json:
         "seconds": given.seconds,
         "sha256": given.sha256,
         "created_at": _time(given.created_at),
+    }
+
+
+def version(given: r.Version) -> Json:
+    return {
+        "kind": given.kind,
+        "number": given.number,
+        "actor": given.actor,
+        "reason": given.reason,
+        "at": _time(given.created_at),
+        "body": given.body,
     }
 
 

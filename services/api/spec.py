@@ -25,9 +25,11 @@ TAGS = [
     {"name": "results", "description": "What came back, and the files that belong to it."},
     {"name": "campaigns", "description": "Problems, strategies, and their history."},
     {"name": "experiments", "description": "Staging, deciding, looking."},
+    {"name": "pools", "description": "Rows that may be run, of which campaigns choose."},
     {"name": "queues", "description": "Kinds of work and their policies."},
     {"name": "instruments", "description": "The devices, clusters and people that do the work."},
     {"name": "inquiries", "description": "Questions that need a model."},
+    {"name": "learners", "description": "What a program that learns and suggests for a campaign needs."},
     {"name": "events", "description": "Everything that became true, numbered, in order."},
     {"name": "operation", "description": "Tokens, webhooks, status, health."},
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from labqueue.problem import ROW, Problem
 from labqueue.states import State
 from models.domain import records as r
 from services.api.answers import csv_lines
@@ -33,7 +34,7 @@ def experiments_csv(store: PostgresStore, campaign: r.Campaign, state: State | N
     )
     header = [
         *plain,
-        *problem.names,
+        *_columns(problem),
         *(each.name for each in problem.outputs),
         *(["payload"] if problem.opaque else []),
     ]
@@ -43,7 +44,7 @@ def experiments_csv(store: PostgresStore, campaign: r.Campaign, state: State | N
             parameters, outputs = each["parameters"] or {}, each["outputs"]
             yield [
                 *(each[name] for name in plain),
-                *(parameters.get(name) for name in problem.names),
+                *(parameters.get(name) for name in _columns(problem)),
                 *(outputs.get(name) for name in problem.output_names),
                 *([each["payload"]] if problem.opaque else []),
             ]
@@ -67,18 +68,22 @@ def results_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
         "comment",
         "message",
     )
-    header = [*plain, *problem.names, *problem.output_names]
+    header = [*plain, *_columns(problem), *problem.output_names]
 
     def rows() -> Iterable[Sequence[Any]]:
         for each in _all_pages(lambda after: results_page(store, campaign, after, CSV_PAGE)):
             parameters = {**(each["parameters"] or {}), **(each["actual"] or {})}
             yield [
                 *(each[name] for name in plain),
-                *(parameters.get(name) for name in problem.names),
+                *(parameters.get(name) for name in _columns(problem)),
                 *(each["outputs"].get(name) for name in problem.output_names),
             ]
 
     return csv_lines(header, rows())
+
+
+def _columns(problem: Problem) -> tuple[str, ...]:
+    return problem.names if problem.pool is None else (ROW, *problem.pool.columns)
 
 
 def _all_pages(read: Callable[[int], tuple[list[Json], int | None]]) -> Iterable[Json]:

@@ -188,7 +188,7 @@ class Watch:
 
 
 class Topics:
-    """Who waits for news of an attempt, an experiment, an inquiry, an instrument, or of anything at all."""
+    """Who waits for news of an attempt, an experiment, a campaign, an inquiry, an instrument, or of anything at all."""
 
     def __init__(self) -> None:
         self._watches: dict[Topic, set[Watch]] = {}

@@ -22,6 +22,7 @@ from labqueue.errors import LabqueueError
 from services.broker import streams
 from services.broker.commands import COMMANDS
 from services.broker.connection import answering, connect
+from services.flow.asking import asked
 from services.settings import Settings, mask_url
 from services.store import migrate
 from services.store.postgres import PostgresStore
@@ -100,6 +101,7 @@ def _inside(store: PostgresStore, settings: Settings) -> Iterator[Finding]:
     with store.begin() as tx:
         now, workers, api_age = tx.now(), tx.liveness.workers(), tx.liveness.age()
         tokens = tx.tokens.any()
+        absent = [(each, asked(tx, each).note) for each in tx.campaigns.all(state="active")]
     yield _skew("database", (now - datetime.now(UTC)).total_seconds())
     yield from _workers(workers)
     if api_age is None or api_age > SILENT_SECONDS:
@@ -111,6 +113,10 @@ def _inside(store: PostgresStore, settings: Settings) -> Iterator[Finding]:
         what = f"LABQUEUE_HOST is {settings.host} and there is no token"
         do = "Make one first: `labqueue-server token create NAME --scope admin`."
         yield Finding(WRONG, "tokens", what, "The API refuses to be open to everybody.", do)
+    for campaign, note in absent:
+        if note:
+            do = f"Start its program again: `labqueue serve-learner MODULE:CLASS --campaign {campaign.name}`."
+            yield Finding(NOTE, f"learner of {campaign.name}", f"our workers choose {note}", do=do)
     unusable = store.views.unusable()
     if unusable:
         what = f"{len(unusable)} kept as they came that could not be used"

@@ -8,15 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from labqueue.errors import FieldError, InvalidError, KeyReusedError, NotFoundError
-from labqueue.problem import Problem
+from labqueue.problem import Problem, did_you_mean
 from labqueue.states import Outcome, State, Verdict
 from models.domain import records as r
 from models.domain.lifecycle import move
-from models.domain.recording import finite
 from services.ports import Store, Transaction
 
 from .report import Recorded
-from .shared import changed, experiment_of, fingerprint, problem_of
+from .shared import changed, experiment_of, fingerprint, needed, problem_of
 
 
 def amend(
@@ -30,13 +29,23 @@ def amend(
             return Recorded(
                 new_id, Verdict.DUPLICATE, experiment.id, experiment.state, None, "Recorded before."
             )
-        _check(tx, experiment, outputs, reason)
+        problem = _problem(tx, experiment)
+        _check(problem, outputs, reason)
         new = _row(result, new_id, "amend", dict(outputs), reason, actor)
         seq = tx.results.add([new])[0].seq
         tx.results.retire_readings(experiment.id, sorted(outputs), seq)
+        if result.verdict is Verdict.REPLICATE:
+            tx.results.retire(result_id, seq)  # what it said beside the accepted value was wrong
         tx.results.add_readings(
             [
-                r.Reading(experiment.id, name, float(value), result.noise.get(name), seq, True)
+                r.Reading(
+                    experiment.id,
+                    name,
+                    problem.output(name).encode(value),
+                    result.noise.get(name),
+                    seq,
+                    True,
+                )
                 for name, value in outputs.items()
             ]
         )
@@ -91,31 +100,35 @@ def _prior(tx: Transaction, new_id: UUID, body: Any) -> r.Result | None:
 def _whole(tx: Transaction, experiment: r.Experiment) -> r.Experiment:
     """An amendment may bring what was outstanding; what waited for that alone is completed."""
     waiting = experiment.state in (State.PARTIAL, State.HELD) and experiment.attempt is None
-    known = {each.output for each in tx.results.readings([experiment.id])}
-    missing = tuple(name for name in _problem(tx, experiment).output_names if name not in known)
     if not waiting:
         return experiment
+    known = {each.output for each in tx.results.readings([experiment.id])}
+    missing = tuple(name for name in needed(tx, _campaign(tx, experiment), experiment) if name not in known)
     if missing:
         return replace(experiment, outstanding=missing)
     state = move(experiment.state, State.COMPLETED)
     return replace(experiment, state=state, outstanding=(), held_reason="", finished_at=tx.now())
 
 
-def _problem(tx: Transaction, experiment: r.Experiment) -> Problem:
+def _campaign(tx: Transaction, experiment: r.Experiment) -> r.Campaign:
     campaign = tx.campaigns.by_id(experiment.campaign_id)
     assert campaign is not None, "an experiment's campaign is never deleted"
-    return problem_of(campaign)
+    return campaign
 
 
-def _check(tx: Transaction, experiment: r.Experiment, outputs: Mapping[str, Any], reason: str) -> None:
-    names = _problem(tx, experiment).output_names
+def _problem(tx: Transaction, experiment: r.Experiment) -> Problem:
+    return problem_of(_campaign(tx, experiment))
+
+
+def _check(problem: Problem, outputs: Mapping[str, Any], reason: str) -> None:
+    names = problem.output_names
     wrong = [
-        FieldError(
-            f"outputs.{name}", "is not a finite number of one of the outputs.", repr(value), ", ".join(names)
-        )
-        for name, value in outputs.items()
-        if name not in names or not finite(value)
+        FieldError(f"outputs.{name}", "is no output.", name, ", ".join(names), did_you_mean(name, names))
+        for name in outputs
+        if name not in names
     ]
+    checked = [problem.output(name).check(outputs[name]) for name in outputs if name in names]
+    wrong += [replace(each, field=f"outputs.{each.field}") for each in checked if each]
     if not outputs:
         wrong.append(FieldError("outputs", "must name at least one output.", None, ", ".join(names)))
     if not reason.strip():

@@ -13,7 +13,7 @@ from models.domain import records as r
 from models.domain.replacing import replace
 from services.ports import Ids, Store, Transaction
 
-from .shared import changed, check_name, fingerprint, problem_of, queue_of
+from .shared import changed, check_name, fingerprint, needed, problem_of, queue_of
 
 CLAIM_LIMIT = 1000
 SEEN_EVERY = 5.0  # seconds: an idle instrument's last_seen is not written at each poll
@@ -39,7 +39,7 @@ class ClaimRequest:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A lease with everything that its holder needs to run it."""
+    """A lease with everything that its holder needs to run it. `outputs`: those that this experiment is to have."""
 
     lease: str
     attempt: r.Attempt
@@ -105,7 +105,7 @@ def claim(store: Store, ids: Ids, request: ClaimRequest) -> Claimed:
                 request.key, instrument.name, request_hash, tuple(each.attempt.id for each in assignments)
             )
         )
-        tx.instruments.save(replace(instrument, queue=queue.name, adapter=request.adapter), seen=True)
+        _seen(tx, instrument, request)
     return Claimed(tuple(assignments), None, probes)
 
 
@@ -219,18 +219,21 @@ def _lease(
         ]
     )
     return [
-        _assignment(attempts[attempt.id], experiment, campaigns[experiment.campaign_id], queue)
+        _assignment(tx, attempts[attempt.id], experiment, campaigns[experiment.campaign_id], queue)
         for experiment, attempt in pairs
     ]
 
 
 def _assignment(
-    attempt: r.Attempt, experiment: r.Experiment, campaign: r.Campaign, queue: r.Queue
+    tx: Transaction,
+    attempt: r.Attempt,
+    experiment: r.Experiment,
+    campaign: r.Campaign,
+    queue: r.Queue,
 ) -> Assignment:
     problem = problem_of(campaign)
-    return Assignment(
-        leasing.lease_text(attempt), attempt, experiment, problem.outputs, problem, not queue.people
-    )
+    outputs = tuple(problem.output(name) for name in needed(tx, campaign, experiment))
+    return Assignment(leasing.lease_text(attempt), attempt, experiment, outputs, problem, not queue.people)
 
 
 def _again(tx: Transaction, queue: r.Queue, prior: r.Claim) -> Claimed:
@@ -241,6 +244,7 @@ def _again(tx: Transaction, queue: r.Queue, prior: r.Claim) -> Claimed:
     order = {attempt: place for place, attempt in enumerate(prior.attempts)}
     assignments = [
         _assignment(
+            tx,
             each,
             experiments[each.experiment_id],
             campaigns[experiments[each.experiment_id].campaign_id],
@@ -263,7 +267,18 @@ def _campaigns(tx: Transaction, experiments: Sequence[r.Experiment]) -> dict[int
 
 
 def _see(tx: Transaction, instrument: r.Instrument, request: ClaimRequest) -> None:
-    known = instrument.adapter == request.adapter and instrument.last_seen is not None
-    if known and instrument.last_seen and (tx.now() - instrument.last_seen).total_seconds() < SEEN_EVERY:
+    known = (instrument.adapter, instrument.asks) == (request.adapter, _asks(request))
+    last = instrument.last_seen
+    if known and last is not None and (tx.now() - last).total_seconds() < SEEN_EVERY:
         return
-    tx.instruments.save(replace(instrument, queue=request.queue, adapter=request.adapter), seen=True)
+    _seen(tx, instrument, request)
+
+
+def _seen(tx: Transaction, instrument: r.Instrument, request: ClaimRequest) -> None:
+    now = replace(instrument, queue=request.queue, adapter=request.adapter, asks=_asks(request))
+    tx.instruments.save(now, seen=True)
+
+
+def _asks(request: ClaimRequest) -> int:
+    """How many it takes at once: staging goes by it. Those that are claimed by id were there already."""
+    return request.max if request.experiments is None else 1

@@ -8,12 +8,14 @@ from typing import Any
 from labqueue.errors import ConflictError, FieldError, InvalidError, KeyReusedError
 from labqueue.problem import Problem
 from labqueue.states import LostLease
-from labqueue.strategy import BAYESIAN, CALLER, Strategy
+from labqueue.strategy import Strategy
+from models.domain import agreement, design_fit
 from models.domain import records as r
 from models.domain.feasibility import feasible
 from services.ports import Ids, Store, Transaction
 
-from .shared import campaign_of, check_name, fingerprint, queue_of
+from .pools import resolve
+from .shared import campaign_of, check_name, fingerprint, problem_of, queue_of, strategy_of
 
 LEASE_SECONDS = (1.0, 90 * 86400.0)
 SEED_LIMIT = 2**31
@@ -65,17 +67,13 @@ def create_campaign(store: Store, ids: Ids, new: NewCampaign, actor: str) -> tup
     check_name("owner", new.owner)
     problem = Problem.from_json(new.problem)
     strategy = Strategy.from_json(new.strategy)
-    _check_fit(problem, strategy)
+    check_together(problem, strategy)
     if not 0 < new.weight <= 1e6:
         raise InvalidError(errors=[FieldError("weight", "must be positive.", new.weight, "0 to 1,000,000")])
     if new.seed is not None and not 0 <= new.seed < SEED_LIMIT:
         rule = f"0 to {SEED_LIMIT - 1:,}"
         raise InvalidError(errors=[FieldError("seed", f"must be {rule}.", new.seed, rule)])
-    if not feasible(problem):
-        message = "No point satisfies all constraints of this problem within the bounds of its parameters."
-        raise InvalidError(
-            message, errors=[FieldError("problem.constraints", "contradict each other or the bounds.")]
-        )
+    check_feasible(problem)
     request_hash = fingerprint([new.queue, problem.to_json(), strategy.to_json(), new.weight, new.seed])
     campaign = r.Campaign(
         id=0,
@@ -114,6 +112,9 @@ def _create(tx: Transaction, new: r.Campaign, actor: str) -> tuple[r.Campaign, b
         )
     queue_of(tx, new.queue)
     tx.campaigns.owner(new.owner)
+    problem = resolve(tx, Problem.from_json(new.problem))
+    check_together(problem, strategy_of(new))  # by now a pool's columns are known
+    new = replace(new, problem=problem.to_json())
     campaign = tx.campaigns.add(new)
     tx.campaigns.add_version(campaign.id, "problem", 1, campaign.problem, actor, "created")
     tx.campaigns.add_version(campaign.id, "strategy", 1, campaign.strategy, actor, "created")
@@ -129,32 +130,47 @@ def change_strategy(store: Store, name: str, strategy: Any, reason: str, actor: 
     read = Strategy.from_json(strategy)
     with store.begin() as tx:
         campaign = campaign_of(tx, name, lock=True)
-        if campaign.state == "finished":
-            raise ConflictError(f"Campaign {name!r} is finished: {campaign.reason}.")
-        _check_fit(Problem.from_json(campaign.problem), read)
-        version = campaign.strategy_version + 1
-        campaign = replace(campaign, strategy=read.to_json(), strategy_version=version)
+        check_unfinished(campaign)
+        check_together(problem_of(campaign), read)
+        campaign = with_strategy(tx, campaign, read, reason, actor)
         tx.campaigns.save(campaign)
-        tx.campaigns.add_version(campaign.id, "strategy", version, campaign.strategy, actor, reason)
-        data = {"version": version, "reason": reason}
-        tx.events.add([r.Event("campaign.strategy_changed", actor, campaign_id=campaign.id, data=data)])
     return campaign
 
 
-def _check_fit(problem: Problem, strategy: Strategy) -> None:
-    if problem.opaque and strategy.method != CALLER:
+def with_strategy(
+    tx: Transaction, campaign: r.Campaign, strategy: Strategy, reason: str, actor: str
+) -> r.Campaign:
+    """The campaign with this strategy, to be saved; its version is written. The same one again changes nothing."""
+    old = strategy_of(campaign)
+    if strategy == old:
+        return campaign
+    version = campaign.strategy_version + 1
+    body = strategy.to_json()
+    tx.campaigns.add_version(campaign.id, "strategy", version, body, actor, reason)
+    data = {"version": version, "reason": reason}
+    event = r.Event("campaign.strategy_changed", actor, campaign_id=campaign.id, data=data)
+    # Another kind of model is another way to see the same data: a training is due.
+    tx.events.add([replace(event, teaches=strategy.surrogate != old.surrogate)])
+    return replace(campaign, strategy=body, strategy_version=version)
+
+
+def check_unfinished(campaign: r.Campaign) -> None:
+    if campaign.state == "finished":
+        raise ConflictError(f"Campaign {campaign.name!r} is finished: {campaign.reason}. Resume it first.")
+
+
+def check_together(problem: Problem, strategy: Strategy) -> None:
+    """Raises InvalidError that names everything in which the two do not agree."""
+    wrong = [*agreement.check(problem, strategy), *design_fit.check(problem, strategy)]
+    if wrong:
+        raise InvalidError("This strategy cannot be used on this problem.", errors=wrong)
+
+
+def check_feasible(problem: Problem) -> None:
+    if not feasible(problem):
+        message = "No point satisfies all constraints of this problem within the bounds of its parameters."
         raise InvalidError(
-            "Opaque items are suggested by the caller.",
-            errors=[
-                FieldError(
-                    "strategy.method", "must be caller for an opaque problem.", strategy.method, CALLER
-                )
-            ],
-        )
-    if strategy.method == BAYESIAN and not problem.objectives:
-        raise InvalidError(
-            "A problem without objectives cannot be optimised.",
-            errors=[FieldError("problem.objectives", "must name an output to maximize or minimize.", None)],
+            message, errors=[FieldError("problem.constraints", "contradict each other or the bounds.")]
         )
 
 

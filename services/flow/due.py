@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from models.domain import records as r
 from services.ports import Store, Transaction
 
+from .asking import asked, found_by
+from .awaiting import KIND as TRAIN
 from .planning import NOTHING, training_due, wanted
 
 #: A command that brought nothing about within this time is issued again.
 AGAIN = timedelta(seconds=5)
+#: And within this one where it failed and no instrument waits for it.
+AT_LEISURE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -22,15 +27,22 @@ class Command:
     argument: int | str
 
 
-def due(store: Store) -> list[Command]:
-    """What is due and was not issued just now; marked as issued."""
+def due(store: Store, among: Collection[int] | None = None) -> list[Command]:
+    """What is due and was not issued just now; marked as issued. `among`: the campaigns that are looked at, by id;
+    None: all."""
     commands: list[Command] = []
     with store.begin() as tx:
         now = tx.now()
-        campaigns = [each for each in tx.campaigns.all() if each.state != "finished"]
-        for asked in tx.inquiries.due():
-            inquiry = tx.inquiries.lock(asked.id)
-            if inquiry is None or inquiry.state != "open" or not _stale(inquiry.issued_at, now):
+        campaigns = [
+            each
+            for each in tx.campaigns.all()
+            if each.state != "finished" and (among is None or each.id in among)
+        ]
+        for open_one in tx.inquiries.due():
+            inquiry = tx.inquiries.lock(open_one.id)
+            if inquiry is None or inquiry.state != "open" or not _stale(inquiry.issued_at, now, AGAIN):
+                continue
+            if inquiry.kind == TRAIN:  # the training answers it
                 continue
             if inquiry.deadline is not None and inquiry.deadline > now:
                 tx.inquiries.save(inquiry, issued=True)
@@ -49,14 +61,20 @@ def due(store: Store) -> list[Command]:
 
 
 def _learning(tx: Transaction, campaign: r.Campaign) -> list[Command]:
-    now = tx.now()
-    commands = []
-    train = tx.jobs.get(campaign.id, "train")
+    now, who = tx.now(), asked(tx, campaign)
+    if who.learner:
+        return []
+    campaign, commands = who.campaign, []
+    train = found_by(tx.jobs.get(campaign.id, "train"), "")
     if training_due(campaign, train) and _free(train, now):
         tx.jobs.save(tx.jobs.lock(campaign.id, "train"), issued=True)
         commands.append(Command("train", campaign.id))
     suggest = tx.jobs.get(campaign.id, "suggest")
-    if _free(suggest, now) and wanted(tx, campaign) != NOTHING:
+    want = wanted(tx, campaign) if _free(suggest, now) else NOTHING
+    failed = suggest.error != "" and suggest.done == campaign.data_revision
+    if failed and want.fill == 0 and not _stale(suggest.issued_at, now, AT_LEISURE):
+        want = NOTHING
+    if want != NOTHING:
         tx.jobs.save(tx.jobs.lock(campaign.id, "suggest"), issued=True)
         commands.append(Command("suggest", campaign.id))
     return commands
@@ -64,8 +82,8 @@ def _learning(tx: Transaction, campaign: r.Campaign) -> list[Command]:
 
 def _free(job: r.Job, now: datetime) -> bool:
     running = job.deadline is not None and job.deadline > now
-    return not running and _stale(job.issued_at, now)
+    return not running and _stale(job.issued_at, now, AGAIN)
 
 
-def _stale(issued: datetime | None, now: datetime) -> bool:
-    return issued is None or now - issued > AGAIN
+def _stale(issued: datetime | None, now: datetime, after: timedelta) -> bool:
+    return issued is None or now - issued > after

@@ -7,12 +7,16 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from labqueue.errors import ConflictError, FieldError, InvalidError, LabqueueError, NotFoundError
+from labqueue.errors import ConflictError, FieldError, InvalidError, NotFoundError
 from models.domain import records as r
 from services.ports import Ids, Learner, Snapshot, Store, Transaction
 
-from .shared import campaign_of, problem_of
-from .suggest import chosen_json, take_snapshot
+from .awaiting import KIND as TRAIN
+from .awaiting import event
+from .judging import FAULTS, said
+from .pools import Points
+from .shared import campaign_of, problem_of, strategy_of
+from .snapshots import chosen_json, take_snapshot
 
 KINDS = ("suggest", "predict")
 COUNT_LIMIT = 100
@@ -29,6 +33,9 @@ def ask(
         problem = problem_of(campaign)
         if problem.opaque:
             raise ConflictError("This campaign's items are opaque: no model can be asked about them.")
+        taught_by = strategy_of(campaign).learner
+        if taught_by:
+            raise ConflictError(f"The learner {taught_by} teaches this campaign: ask it, where it runs.")
         body: dict[str, Any]
         if kind not in KINDS:
             rule = " or ".join(KINDS)
@@ -43,43 +50,43 @@ def ask(
             points = request.get("points")
             if not isinstance(points, (list, tuple)):
                 raise InvalidError(errors=[FieldError("points", "must be a list of points.", None)])
+            known = Points(tx, problem, points)
             wrong = [
                 replace(each, field=f"points[{row}].{each.field}")
                 for row, point in enumerate(points)
-                for each in problem.check_point(point)
+                for each in known.check(point)
             ]
             if not 1 <= len(points) <= POINT_LIMIT:
                 rule = f"1 to {POINT_LIMIT} points"
                 wrong.append(FieldError("points", f"must be {rule}.", len(points), rule))
             if wrong:
                 raise InvalidError("These points cannot be predicted as they stand.", errors=wrong)
-            body = {"points": [problem.normal(point) for point in points]}
+            body = {"points": [known.normal(point) for point in points]}
         inquiry = tx.inquiries.add(r.Inquiry(ids.uuid(), campaign.id, kind, body, actor), seconds=SECONDS)
-        tx.events.add([_event(inquiry)])
+        tx.events.add([event(inquiry)])
     return inquiry
 
 
 def answer(store: Store, learner: Learner, inquiry_id: UUID) -> r.Inquiry:
     """Answers it, once; a doubled command finds it running or answered and does nothing."""
-    device = learner.device()
     with store.begin() as tx:
         inquiry = tx.inquiries.lock(inquiry_id)
         if inquiry is None:
             raise NotFoundError(f"There is no inquiry {inquiry_id}.")
-        if inquiry.state != "open":
+        if inquiry.state != "open" or inquiry.kind == TRAIN:
             return inquiry
         inquiry = replace(inquiry, state="running", fence=inquiry.fence + 1)
         tx.inquiries.save(inquiry)
         campaign = tx.campaigns.by_id(inquiry.campaign_id)
         assert campaign is not None, "an inquiry's campaign is never deleted"
-        snapshot, model = take_snapshot(tx, campaign, inquiry.request.get("count", 1), device)
+        snapshot, model = take_snapshot(tx, campaign, inquiry.request.get("count", 1), learner.device)
     try:
-        found = _compute(learner, inquiry, snapshot, device)
+        found = _compute(learner, inquiry, snapshot)
         done = replace(
             inquiry, state="answered", answer={**found, "model_version": model.version if model else 0}
         )
-    except (LabqueueError, ArithmeticError, ValueError, RuntimeError, MemoryError) as error:
-        done = replace(inquiry, state="failed", message=str(error)[:2000])
+    except FAULTS as error:
+        done = replace(inquiry, state="failed", message=said(error))
     with store.begin() as tx:
         now = tx.inquiries.lock(inquiry_id)
         if now is None or now.state != "running" or now.fence != inquiry.fence:
@@ -97,20 +104,21 @@ def expire_inquiries(store: Store) -> list[r.Inquiry]:
         for each in late:
             held = tx.inquiries.lock(each.id)
             if held is not None and held.state in ("open", "running"):
-                why = "No worker answered in time. Is a suggester running?"
+                worker = "trainer" if held.kind == TRAIN else "suggester"
+                why = f"No worker answered in time. Is a {worker} running?"
                 expired.append(replace(held, state="expired", message=why))
                 _put(tx, expired[-1])
     return expired
 
 
-def _compute(learner: Learner, inquiry: r.Inquiry, snapshot: Snapshot, device: str) -> dict[str, Any]:
+def _compute(learner: Learner, inquiry: r.Inquiry, snapshot: Snapshot) -> dict[str, Any]:
     if inquiry.kind == "suggest":
         suggested = learner.suggest(snapshot)
         return {"candidates": [chosen_json(each) for each in suggested.candidates]}
     if snapshot.model is None:
         raise ConflictError("There is no model yet: it needs a few results first.")
     found = learner.predict(
-        snapshot.problem, snapshot.rows, snapshot.model, inquiry.request["points"], device
+        snapshot.problem, snapshot.rows, snapshot.model, inquiry.request["points"], snapshot.device
     )
     return {
         "predictions": [
@@ -121,9 +129,4 @@ def _compute(learner: Learner, inquiry: r.Inquiry, snapshot: Snapshot, device: s
 
 def _put(tx: Transaction, inquiry: r.Inquiry) -> None:
     tx.inquiries.save(inquiry)
-    tx.events.add([_event(inquiry)])
-
-
-def _event(inquiry: r.Inquiry) -> r.Event:
-    data = {"inquiry": str(inquiry.id), "kind": inquiry.kind, "state": inquiry.state}
-    return r.Event(f"inquiry.{inquiry.state}", inquiry.actor, campaign_id=inquiry.campaign_id, data=data)
+    tx.events.add([event(inquiry)])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from labqueue.problem import ROW
 from labqueue.states import State
 from models.domain import leasing
 from models.domain import records as r
@@ -13,7 +14,7 @@ from models.domain.ordering import Flow, stamp
 from models.domain.replacing import replace
 from services.ports import Transaction
 
-from .shared import changed
+from .shared import changed, problem_of
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,15 @@ def place(
     *,
     batch: Any = None,
     propose: bool = False,
+    tags: Sequence[float] | None = None,
+    quiet: bool = False,
 ) -> tuple[r.Campaign, list[r.Experiment]]:
-    """Stages (or proposes) `drafts` in their order. The campaign must be locked; it comes back with its next
-    number and finish tag, saved."""
-    flows = [
-        Flow(each.id, each.owner, weight, each.weight, each.finish_tag)
-        for each, weight in tx.campaigns.flows(campaign.queue)
-    ]
-    tags, finish = stamp(flows, campaign.id, tx.experiments.head_tag(campaign.queue), len(drafts))
+    """Stages (or proposes) `drafts` in their order, at these `tags` or behind all that is staged. The campaign must
+    be locked; it comes back with its next number and finish tag, saved. `quiet`: the caller announces them."""
+    if tags is None:
+        campaign, tags = further_tags(tx, campaign, len(drafts))
     now = tx.now()
+    of_pool = problem_of(campaign).pool is not None
     state = State.PROPOSED if propose else State.STAGED
     placed = tx.experiments.add(
         [
@@ -68,6 +69,7 @@ def place(
                 problem_version=campaign.problem_version,
                 planned=draft.planned,
                 payload=draft.payload,
+                row=draft.planned[ROW] if of_pool else None,
                 batch=batch,
                 suggestion_id=draft.suggestion_id,
                 model_version=draft.model_version,
@@ -81,11 +83,24 @@ def place(
             for place, (draft, tag) in enumerate(zip(drafts, tags, strict=True))
         ]
     )
-    campaign = replace(campaign, next_number=campaign.next_number + len(drafts), finish_tag=finish)
+    campaign = replace(campaign, next_number=campaign.next_number + len(drafts))
     tx.campaigns.save(campaign)
     tx.events.add([changed(str(state), each, actor) for each in placed])
-    announce(tx, campaign, placed, batch)
+    if not quiet:
+        announce(tx, campaign, placed, batch)
     return campaign, placed
+
+
+def further_tags(tx: Transaction, campaign: r.Campaign, count: int) -> tuple[r.Campaign, list[float]]:
+    """So many places behind all that is staged, and the campaign with the finish tag that follows from them."""
+    if count == 0:
+        return campaign, []
+    flows = [
+        Flow(each.id, each.owner, weight, each.weight, each.finish_tag)
+        for each, weight in tx.campaigns.flows(campaign.queue)
+    ]
+    tags, finish = stamp(flows, campaign.id, tx.experiments.head_tag(campaign.queue), count)
+    return replace(campaign, finish_tag=finish), tags
 
 
 def announce(

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labqueue.states import Outcome, State
-from labqueue.strategy import BAYESIAN, CALLER, SEQUENTIAL
+from labqueue.strategy import BAYESIAN, CALLER, DESIGN, SEQUENTIAL, Strategy
 from models.domain import records as r
+from models.domain import staging_depth
 from models.domain.lifecycle import IN_FLIGHT, SPENT
 from models.domain.stopping import room
 from services.ports import Transaction
@@ -16,6 +17,8 @@ from .shared import strategy_of
 
 #: A model of fewer accepted results than this says nothing yet.
 FEWEST_ROWS = 3
+#: Runs, models and suggestions that staging ahead goes by.
+RECENT_RUNS, RECENT_MODELS = 20, 3
 #: Holders that died at one and the same revision before it is given up until something changes.
 DEATHS = 3
 
@@ -58,9 +61,11 @@ def wanted(tx: Transaction, campaign: r.Campaign) -> Want:
     if strategy.mode == SEQUENTIAL:
         return _one_after_the_other(tx, campaign, counts, left)
     waiting = counts.get(State.STAGED, 0) + counts.get(State.PROPOSED, 0)
-    fill = max(0, strategy.depth - waiting)
+    fill = max(0, depth(tx, campaign, strategy, queue) - waiting)
     fill = fill if left is None else min(fill, left)
-    return Want(fill, len(outdated(tx, campaign)))
+    if fill and used_up(tx, campaign, counts):
+        fill = 0
+    return Want(fill, len(giving_way(tx, campaign)))
 
 
 def _one_after_the_other(
@@ -81,13 +86,49 @@ def just_measured(tx: Transaction, campaign: r.Campaign, rows: Sequence[r.Traini
     return [each for each in done if each.id not in known and each.outcome is not Outcome.SUSPECT]
 
 
-def outdated(tx: Transaction, campaign: r.Campaign) -> list[r.Experiment]:
-    """Staged candidates of the suggester that an older model chose; the initial design keeps its place."""
+def giving_way(tx: Transaction, campaign: r.Campaign) -> list[r.Experiment]:
+    """The suggester's staged candidates in the order in which they would be claimed, where there is a model that has
+    not judged all of them; the initial design keeps its place."""
     strategy = strategy_of(campaign)
-    if strategy.method != BAYESIAN or strategy.mode == SEQUENTIAL or campaign.model_version == 0:
+    if strategy.method in (DESIGN, CALLER) or strategy.mode == SEQUENTIAL or campaign.model_version == 0:
         return []
-    staged = tx.experiments.of_campaign(campaign.id, (State.STAGED,))
-    return [each for each in staged if replaceable(each) and each.model_version < campaign.model_version]
+    staged = [each for each in tx.experiments.of_campaign(campaign.id, (State.STAGED,)) if replaceable(each)]
+    if all(each.model_version >= campaign.model_version for each in staged):
+        return []
+    return sorted(staged, key=lambda each: (-each.priority, each.tag, each.id))
+
+
+def used_up(tx: Transaction, campaign: r.Campaign, counts: dict[State, int]) -> bool:
+    """Did the last suggestion find no more points, and has nothing changed since that could give it some?"""
+    found = tx.suggestions.recent(campaign.id, 1)
+    if not found or found[0].brought >= found[0].asked or found[0].effort.get("cut"):
+        return False
+    last, flying = found[0], sum(counts.get(state, 0) for state in IN_FLIGHT)
+    known = (last.data_revision, last.snapshot["strategy_version"])
+    return (
+        known == (campaign.data_revision, campaign.strategy_version)
+        and flying == last.in_flight + last.brought
+    )
+
+
+def depth(tx: Transaction, campaign: r.Campaign, strategy: Strategy, queue: r.Queue) -> int:
+    """How many experiments are to be staged ahead now."""
+    if strategy.depth is not None:
+        return strategy.depth
+    serving = tx.instruments.serving(queue.name, queue.lease_seconds)
+    return staging_depth.depth(
+        [staging_depth.Load(each.holds, each.asks) for each in serving],
+        tx.attempts.durations(campaign.id, RECENT_RUNS),
+        _late(tx, campaign),
+        tx.campaigns.share(campaign.id),
+    )
+
+
+def _late(tx: Transaction, campaign: r.Campaign) -> float:
+    """Seconds that training and suggesting took of late, at worst."""
+    trained = [each.seconds for each in tx.models.recent(campaign.id, RECENT_MODELS)]
+    suggested = [each.seconds for each in tx.suggestions.recent(campaign.id, RECENT_MODELS)]
+    return max(trained, default=0.0) + max(suggested, default=0.0)
 
 
 def replaceable(experiment: r.Experiment) -> bool:

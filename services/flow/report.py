@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from labqueue.errors import ConflictError, FieldError, InvalidError, LeaseLostError
-from labqueue.problem import Problem
+from labqueue.problem import ROW, Problem
 from labqueue.states import Outcome, State, Verdict
 from models.domain import breaker, leasing
 from models.domain import records as r
@@ -18,8 +18,9 @@ from models.domain.replacing import replace
 from services.ports import Ids, Store, Transaction
 
 from .placing import withdraw as withdraw_from_subscribers
+from .pools import Points
 from .renew import unblock
-from .shared import campaign_of, changed, experiment_of, fingerprint, problem_of, storable
+from .shared import campaign_of, changed, experiment_of, fingerprint, needed, problem_at, problem_of, storable
 
 REPORT_LIMIT = 500
 
@@ -93,6 +94,13 @@ class Desk:
     def problem(self, experiment: r.Experiment) -> Problem:
         return problem_of(self.campaigns[experiment.campaign_id])
 
+    def staged_as(self, experiment: r.Experiment) -> Problem:
+        """The problem as it was when the experiment was staged."""
+        return problem_at(self.tx, self.campaigns[experiment.campaign_id], experiment.problem_version)
+
+    def needed(self, experiment: r.Experiment) -> tuple[str, ...]:
+        return needed(self.tx, self.campaigns[experiment.campaign_id], experiment)
+
     def write(self) -> None:
         tx = self.tx
         filed = tx.results.add(self.filed) if self.filed else []
@@ -149,10 +157,11 @@ def report_elsewhere(
         problem = problem_of(campaign)
         desk = Desk(tx, ids, actor, campaigns={campaign.id: campaign})
         desk.results = {each.id: each for each in tx.results.get([each.id for each in reports])}
+        points = Points(tx, problem, [each.parameters for each in reports])
         recorded: list[Recorded] = []
         for each in reports:
             prior = desk.results.get(each.id)
-            errors = [] if problem.opaque else problem.check_point(each.parameters)
+            errors = [] if problem.opaque else points.check(each.parameters)
             if prior is not None:
                 recorded.append(_file(desk, each, prior.experiment_id))
             elif errors:
@@ -165,7 +174,8 @@ def report_elsewhere(
                 desk.readings.append([])
                 recorded.append(Recorded(each.id, Verdict.HELD, None, None, "invalid", text, tuple(errors)))
             else:
-                campaign, made = _make(tx, campaign, problem, each)
+                planned = None if problem.opaque else points.normal(each.parameters)
+                campaign, made = _make(tx, campaign, problem, each, planned)
                 desk.campaigns[campaign.id] = campaign
                 desk.experiments[made.id], desk.known[made.id] = made, set()
                 recorded.append(_file(desk, each, made.id))
@@ -255,21 +265,24 @@ def _file(desk: Desk, given: Report, target: int | None) -> Recorded:
         return Recorded(given.id, Verdict.REFUSED, None, None, "not_found", text)
     outcome, faults = _outcome(given)
     known = desk.known.setdefault(experiment.id, set())
+    problem = desk.problem(experiment)
+    gone = set(desk.staged_as(experiment).output_names) - set(problem.output_names)
     found = judge(
-        desk.problem(experiment),
+        problem,
         experiment.state,
         known,
         outcome,
         given.outputs,
-        given.outstanding,
+        [name for name in given.outstanding if name not in gone],
         given.noise,
         given.actual,
         faults,
+        desk.needed(experiment),
     )
     result = _result(desk, given, experiment, found.verdict, outcome, judgement=found)
     desk.filed.append(result)
     desk.results[given.id] = result
-    desk.readings.append(_readings(experiment, given, found))
+    desk.readings.append(_readings(problem, experiment, given, found))
     known.update(found.current)
     moved = _move(desk, experiment, result, found)
     return Recorded(given.id, found.verdict, moved.id, moved.state, None, found.message, found.errors)
@@ -315,7 +328,7 @@ def _result(
         kind="report",
         verdict=verdict,
         outcome=outcome,
-        outputs={name: float(given.outputs[name]) for name in given.outputs if name not in extra}
+        outputs={name: plain(given.outputs[name]) for name in given.outputs if name not in extra}
         if usable
         else {},
         extra={name: given.outputs[name] for name in extra} if usable else {},
@@ -339,11 +352,17 @@ def _actor(actor: str, holder: r.Attempt | None) -> str:
 
 
 def _readings(
-    experiment: r.Experiment, given: Report, found: Judgement
+    problem: Problem, experiment: r.Experiment, given: Report, found: Judgement
 ) -> list[tuple[int, str, float, float | None, bool]]:
     rows = [(name, True) for name in found.current] + [(name, False) for name in found.beside]
     return [
-        (experiment.id, name, float(given.outputs[name]), given.noise.get(name), current)
+        (
+            experiment.id,
+            name,
+            problem.output(name).encode(given.outputs[name]),
+            given.noise.get(name),
+            current,
+        )
         for name, current in rows
     ]
 
@@ -354,8 +373,7 @@ def _move(desk: Desk, experiment: r.Experiment, result: r.Result, found: Judgeme
     holder = holder if holder is not None and holder.live else None
     own = holder is not None and holder.id == result.attempt
     before, to = experiment, found.state
-    known = desk.known[experiment.id]
-    missing = tuple(name for name in desk.problem(experiment).output_names if name not in known)
+    missing = tuple(name for name in desk.needed(experiment) if name not in desk.known[experiment.id])
     if holder is not None and not own and experiment.state is State.LEASED and to is not State.COMPLETED:
         to = experiment.state  # its holder is still measuring
     elif own and found.verdict is Verdict.REPLICATE:
@@ -399,7 +417,8 @@ def _ended(holder: r.Attempt, own: bool, to: State, found: Judgement) -> r.Attem
 
 def _event(desk: Desk, experiment: r.Experiment, result: r.Result, found: Judgement) -> r.Event:
     learnt = bool(found.current) or found.outcome is Outcome.INFEASIBLE
-    teaches = found.verdict is Verdict.ACCEPTED and learnt
+    accepted = found.verdict is Verdict.ACCEPTED and learnt
+    repeated = bool(found.beside) and found.outcome is Outcome.MEASURED and not found.errors
     event = changed(
         "result",
         experiment,
@@ -414,9 +433,14 @@ def _event(desk: Desk, experiment: r.Experiment, result: r.Result, found: Judgem
         event,
         attempt=result.attempt,
         instrument=result.instrument,
-        teaches=teaches,
-        accepts=1 if teaches else 0,
+        teaches=accepted or repeated,
+        accepts=1 if accepted else 0,
     )
+
+
+def plain(value: Any) -> float | str:
+    """A checked value of an output as it is shown: a number, or a label."""
+    return value if isinstance(value, str) else float(value)
 
 
 def _succeeded(name: str) -> Callable[[Transaction], None]:
@@ -447,9 +471,8 @@ def _attempt(given: Report) -> UUID | None:
 
 
 def _make(
-    tx: Transaction, campaign: r.Campaign, problem: Problem, given: Report
+    tx: Transaction, campaign: r.Campaign, problem: Problem, given: Report, planned: r.Json
 ) -> tuple[r.Campaign, r.Experiment]:
-    planned = None if problem.opaque else problem.normal(given.parameters)
     number = campaign.next_number
     made = tx.experiments.add(
         [
@@ -468,6 +491,7 @@ def _make(
                 problem_version=campaign.problem_version,
                 planned=planned,
                 payload=given.parameters if problem.opaque else None,
+                row=planned[ROW] if problem.pool is not None else None,
                 ready=False,
             )
         ]

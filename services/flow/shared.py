@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from labqueue.errors import FieldError, InvalidError, NotFoundError
 from labqueue.problem import Problem, did_you_mean
 from labqueue.strategy import Strategy
 from models.domain import records as r
+from models.domain.editing import needed_of
 from services.ports import Transaction
 
 NAME_LIMIT = 100
@@ -73,12 +74,30 @@ def experiment_of(tx: Transaction, id: int) -> r.Experiment:
 
 def problem_of(campaign: r.Campaign) -> Problem:
     """Parsed once per campaign and version: claims and results come by the thousand."""
-    key = (campaign.request_hash, campaign.created_at, campaign.id, campaign.problem_version)
+    return _parsed(campaign, campaign.problem_version, lambda: campaign.problem)
+
+
+def problem_at(tx: Transaction, campaign: r.Campaign, version: int) -> Problem:
+    """The problem as it was in that version."""
+    if version == campaign.problem_version:
+        return problem_of(campaign)
+    return _parsed(campaign, version, lambda: tx.campaigns.version(campaign.id, "problem", version))
+
+
+def needed(tx: Transaction, campaign: r.Campaign, experiment: r.Experiment) -> tuple[str, ...]:
+    """The outputs that this experiment must bring, whatever was edited since it was staged."""
+    since = range(experiment.problem_version, campaign.problem_version + 1)
+    return needed_of([problem_at(tx, campaign, version) for version in since])
+
+
+def _parsed(campaign: r.Campaign, version: int, body: Callable[[], r.Json]) -> Problem:
+    """Only of versions that are committed: an undone one would stay here in the place of the next."""
+    key = (campaign.request_hash, campaign.created_at, campaign.id, version)
     problem = _PARSED.get(key)
     if problem is None:
         if len(_PARSED) >= _PARSED_LIMIT:
             _PARSED.clear()
-        problem = _PARSED[key] = Problem.from_json(campaign.problem)
+        problem = _PARSED[key] = Problem.from_json(body())
     return problem
 
 

@@ -15,6 +15,7 @@ from models.domain.replacing import replace
 from services.ports import Ids, Store, Transaction
 
 from .placing import Draft, place
+from .pools import Points
 from .shared import campaign_of, fingerprint, problem_of, queue_of, storable
 
 BATCH_LIMIT = 1000
@@ -62,7 +63,7 @@ def stage(store: Store, ids: Ids, request: StageRequest, actor: str) -> Staged:
                 raise KeyReusedError(f"The batch key {request.key!r} was used before with other experiments.")
             return Staged(prior.id, campaign.queue, tuple(tx.experiments.get(prior.experiments)), False)
         _check_open(tx, campaign)
-        drafts = _drafts(problem_of(campaign), request)
+        drafts = _drafts(tx, problem_of(campaign), request)
         batch = ids.uuid()
         campaign, placed = place(tx, campaign, drafts, actor, batch=batch, propose=request.propose)
         numbers = tuple(each.id for each in placed)
@@ -81,17 +82,18 @@ def _check_open(tx: Transaction, campaign: r.Campaign) -> None:
         )
 
 
-def _drafts(problem: Problem, request: StageRequest) -> list[Draft]:
+def _drafts(tx: Transaction, problem: Problem, request: StageRequest) -> list[Draft]:
     if not request.items or len(request.items) > BATCH_LIMIT:
         rule = f"1 to {BATCH_LIMIT} experiments"
         raise InvalidError(errors=[FieldError("items", f"must be {rule}.", len(request.items), rule)])
+    points = Points(tx, problem, [item.parameters for item in request.items])
     wrong: list[FieldError] = []
     drafts = []
     for row, item in enumerate(request.items):
-        errors = _check(problem, item)
+        errors = _check(problem, points, item)
         wrong += [replace(each, field=f"items[{row}].{each.field}") for each in errors]
         if not errors:
-            planned = None if problem.opaque else problem.normal(item.parameters)
+            planned = None if problem.opaque else points.normal(item.parameters)
             drafts.append(
                 Draft(
                     planned,
@@ -111,7 +113,7 @@ def _drafts(problem: Problem, request: StageRequest) -> list[Draft]:
     return drafts
 
 
-def _check(problem: Problem, item: StageItem) -> list[FieldError]:
+def _check(problem: Problem, points: Points, item: StageItem) -> list[FieldError]:
     errors = []
     if abs(item.priority) > PRIORITY_LIMIT:
         rule = f"-{PRIORITY_LIMIT} to {PRIORITY_LIMIT}"
@@ -119,7 +121,7 @@ def _check(problem: Problem, item: StageItem) -> list[FieldError]:
     if not problem.opaque:
         if item.payload is not None:
             errors.append(FieldError("payload", "is for opaque problems; name parameters.", None))
-        return errors + problem.check_point(item.parameters)
+        return errors + points.check(item.parameters)
     if item.parameters is not None:
         errors.append(
             FieldError("parameters", "are for problems with parameters; this one is opaque: use payload.")

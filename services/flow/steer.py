@@ -55,14 +55,16 @@ def _turn(store: Store, name: str, state: str, reason: str, actor: str) -> r.Cam
             raise ConflictError(
                 f"Campaign {name!r} is finished: {campaign.reason}. There is nothing to pause."
             )
-        if campaign.state == "finished":
+        before = campaign.state
+        if before == "finished":
             # The queue's virtual time went on without it: it owes nothing.
             campaign = replace(campaign, finish_tag=0.0)
         campaign = replace(campaign, state=state, reason=reason, finished_at=None)
         tx.campaigns.save(campaign)
         tx.experiments.set_ready(campaign.id, state == "active")
         kind = "paused" if state == "paused" else "resumed"
-        tx.events.add([r.Event(f"campaign.{kind}", actor, campaign_id=campaign.id, data={"reason": reason})])
+        data = {"reason": reason, "before": before}
+        tx.events.add([r.Event(f"campaign.{kind}", actor, campaign_id=campaign.id, data=data)])
         staged = tx.experiments.of_campaign(campaign.id, (State.STAGED,))
         if staged and state == "active":
             announce(tx, campaign, staged)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from labqueue.problem import Problem
+from labqueue.problem.expression import evaluate, parse
 from labqueue.states import Outcome, State
+from labqueue.strategy import LEARNER, Plateau, StopRules, Strategy
+from models.domain import design_size
 from models.domain import records as r
+from models.domain.lifecycle import IN_FLIGHT
 from models.domain.stopping import Progress, verdict
 from services.ports import Store, Transaction
 
 from .shared import problem_of, strategy_of
 from .steer import finish
+
+#: Suggestions from one model and the same data that are looked through for the best gain.
+_LOOKED = 20
 
 
 def check(store: Store, campaign_id: int) -> str | None:
@@ -25,15 +36,137 @@ def check(store: Store, campaign_id: int) -> str | None:
     return reason
 
 
+def overtime(store: Store) -> list[int]:
+    """Active campaigns whose hours are over: time alone ends them, no event says so."""
+    with store.begin() as tx:
+        return [each.id for each in tx.campaigns.all(state="active") if _over(tx, each)]
+
+
+def ends(tx: Transaction, campaign: r.Campaign, suggestion: r.Suggestion) -> bool:
+    """Is the campaign (locked) over with what this suggestion, which is stored, has found? Then it is finished."""
+    reason = why(tx, campaign) or _used_up(campaign, suggestion)
+    if reason is not None:
+        finish(tx, campaign, reason, "suggester")
+    return reason is not None
+
+
 def why(tx: Transaction, campaign: r.Campaign) -> str | None:
-    """The rule that holds now; None where none does."""
-    rules = strategy_of(campaign).stop
-    if rules.budget is None and rules.target is None and rules.no_improvement is None:
+    """The rules that hold and what they say now; None where they let it go on."""
+    strategy = strategy_of(campaign)
+    rules, problem = strategy.stop, problem_of(campaign)
+    if rules == StopRules(when=rules.when):
         return None
-    completed = tx.experiments.counts(campaign.id).get(State.COMPLETED, 0)
-    rows = sorted(tx.results.training(campaign.id, campaign.data_revision), key=lambda row: row.revision)
+    return verdict(rules, problem, _progress(tx, campaign, problem, strategy))
+
+
+def _progress(tx: Transaction, campaign: r.Campaign, problem: Problem, strategy: Strategy) -> Progress:
+    """Only what the rules that are set look at is read."""
+    rules = strategy.stop
+    measured: list[Mapping[str, float] | None] = []
+    if rules.target is not None or rules.no_improvement is not None:
+        rows = tx.results.training(campaign.id, campaign.data_revision)
+        rows.sort(key=lambda row: row.revision)
+        measured = [None if row.outcome is Outcome.INFEASIBLE else row.outputs for row in rows]
+    learnt = rules.gain is not None or rules.plateau is not None
+    gain, price = (None, None) if rules.gain is None else _gain(tx, campaign, strategy)
+    return Progress(
+        completed=tx.experiments.counts(campaign.id).get(State.COMPLETED, 0),
+        hours=_hours(tx, campaign),
+        measured=measured,
+        cost=None if rules.cost is None else _cost(tx, campaign, strategy),
+        designing=learnt and _designing(tx, campaign, problem, strategy),
+        gain=gain,
+        price=price,
+        metrics=() if rules.plateau is None else _metrics(tx, campaign, problem, strategy, rules.plateau),
+    )
+
+
+def _hours(tx: Transaction, campaign: r.Campaign) -> float:
+    assert campaign.created_at is not None, "the store has given it one"
+    return (tx.now() - campaign.created_at).total_seconds() / 3600
+
+
+def _over(tx: Transaction, campaign: r.Campaign) -> bool:
+    hours = strategy_of(campaign).stop.hours
+    return hours is not None and _hours(tx, campaign) >= hours
+
+
+def _cost(tx: Transaction, campaign: r.Campaign, strategy: Strategy) -> float | None:
+    if strategy.cost is None:
+        return None
+    done = tx.experiments.of_campaign(campaign.id, (State.COMPLETED,))
+    return sum(price(strategy.cost, each.planned or {}) for each in done)
+
+
+def price(cost: str, point: Mapping[str, Any]) -> float:
+    """What the experiment costs; a parameter that does not exist at this point counts as 0, as does a cost that is
+    no real number there."""
+    node = parse(cost)
+    try:
+        return float(evaluate(node, {name: float(point.get(name) or 0.0) for name in node.names}))
+    except (ValueError, OverflowError, ZeroDivisionError):
+        return 0.0
+
+
+def _designing(tx: Transaction, campaign: r.Campaign, problem: Problem, strategy: Strategy) -> bool:
+    """Is there a point of the initial design to come? Where constraints leave it fewer points than it should have,
+    the first choice of a model ends it."""
+    if any(each.origin == "design" for each in tx.experiments.of_campaign(campaign.id, IN_FLIGHT)):
+        return True
+    if tx.experiments.drawn(campaign.id) >= design_size.size(problem, strategy):
+        return False
+    every = tx.experiments.of_campaign(campaign.id, tuple(State))
+    return not any(each.origin == "suggester" for each in every)
+
+
+def _gain(tx: Transaction, campaign: r.Campaign, strategy: Strategy) -> tuple[float | None, float | None]:
+    """The most that the newest model expected of a candidate, and what that candidate costs. A suggestion that only
+    filled up expects less: it came after those that were staged before it."""
+    found = [each for each in tx.suggestions.recent(campaign.id, _LOOKED) if each.gain is not None]
+    same = [
+        each
+        for each in found
+        if (each.model_version, each.data_revision) == (found[0].model_version, found[0].data_revision)
+    ]
+    if not same:
+        return None, None
+    best = max(same, key=lambda each: each.gain or 0.0)
+    if strategy.cost is None:
+        return best.gain, None
+    whole = tx.suggestions.get(best.id)
+    assert whole is not None, "a suggestion is never deleted"
+    return best.gain, price(strategy.cost, whole.candidates[0]["parameters"])
+
+
+def _metrics(
+    tx: Transaction, campaign: r.Campaign, problem: Problem, strategy: Strategy, rule: Plateau
+) -> list[float]:
+    """Of the last models that saw the whole design, oldest first, up to the first that does not say."""
+    output = rule.output or next((each.output for each in problem.objectives), "")
+    design = min(tx.experiments.drawn(campaign.id), design_size.size(problem, strategy))
+    found: list[float] = []
+    for model in tx.models.recent(campaign.id, rule.versions + 1):
+        said = (model.metrics.get("outputs") or {}).get(output) or {}
+        value = said.get(rule.metric)
+        if model.rows < design or isinstance(value, bool) or not isinstance(value, (int, float)):
+            break
+        found.append(float(value))
+    return found[::-1]
+
+
+def _used_up(campaign: r.Campaign, suggestion: r.Suggestion) -> str | None:
+    """Nothing is left to be run, nothing is in flight, and it was the strategy's own choice to find so."""
+    # A learner of the user's own that finds nothing has failed: then it is for who stands in for it to say.
+    taught = strategy_of(campaign).method == LEARNER
+    if suggestion.brought or suggestion.in_flight or suggestion.snapshot["staged"]:
+        return None
+    if taught != bool(suggestion.instead):
+        return None
+    if suggestion.effort.get("cut"):
+        return None
     problem = problem_of(campaign)
-    scored = [(problem.score(row.outputs), row.outcome) for row in rows]
-    # One whose objective is still outstanding improves nothing and fails to improve nothing.
-    scores = [score for score, outcome in scored if score is not None or outcome is Outcome.INFEASIBLE]
-    return verdict(rules, Progress(completed, scores))
+    if strategy_of(campaign).method == "design":
+        return "the design is complete: all of its points were run"
+    if problem.pool is not None:
+        return f"the pool is used up: of its {problem.pool.rows} rows none is left to be run"
+    return "the space is used up: no point is left that was not run"

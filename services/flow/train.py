@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from labqueue.errors import LabqueueError
+from labqueue.states import Outcome
 from models.domain import records as r
 from services.ports import Fitted, Learner, Store, Transaction
 
+from .asking import asked, found_by
+from .awaiting import tell_waiting
 from .holding import LEASE, KeepAlive, no_keeping, renewal
-from .planning import DEATHS, training_due
-from .shared import problem_of
+from .judging import FAULTS, said
+from .planning import DEATHS, FEWEST_ROWS, training_due
+from .shared import problem_of, storable, strategy_of
+from .snapshots import in_order
 
 STATE_LIMIT = 16 * 1024 * 1024
 
@@ -24,11 +28,15 @@ def train(
     """The new model's version; None where there is nothing to learn, somebody else is at it, or the training
     failed (the reason is kept, and suggestions go on from the last good model)."""
     with store.begin() as tx:
-        taken = _take(tx, campaign_id, holder)
+        taken = take(tx, campaign_id, holder)
         if taken is None:
             return None
         campaign, job = taken
         rows = tx.results.training(campaign.id, campaign.data_revision)
+        if sum(row.outcome is Outcome.MEASURED for row in rows) < FEWEST_ROWS:
+            # Conditions that could not be run teach where not to look, once there is something to look for.
+            _finish(tx, campaign, job, "")
+            return None
         last = tx.models.latest(campaign.id)
         began = tx.now()
 
@@ -37,25 +45,33 @@ def train(
             warm = (
                 last.state if last is not None and last.problem_version == campaign.problem_version else None
             )
-            fitted = learner.fit(problem_of(campaign), rows, warm, _seed(campaign, rows), learner.device())
+            problem = problem_of(campaign)
+            fitted = learner.fit(
+                problem,
+                strategy_of(campaign),
+                in_order(problem, rows),
+                warm,
+                _seed(campaign, rows),
+                learner.device(len(rows)),
+            )
         if len(fitted.state) > STATE_LIMIT:
             raise ValueError(f"the model's state is larger than {STATE_LIMIT} bytes")
-    except LabqueueError as error:
-        _give_up(store, campaign, job, str(error))
+    except FAULTS as error:
+        give_up(store, campaign, job, said(error))
         return None
-    except (ArithmeticError, ValueError, RuntimeError, MemoryError) as error:
-        # What a fit can raise on odd data: it must not stop the campaign.
-        _give_up(store, campaign, job, f"{type(error).__name__}: {error}")
-        return None
-    return _keep(store, campaign, job, fitted, len(rows), began)
+    return keep(store, campaign, job, fitted, len(rows), began)
 
 
-def _take(tx: Transaction, campaign_id: int, holder: str) -> tuple[r.Campaign, r.Job] | None:
+def take(tx: Transaction, campaign_id: int, holder: str) -> tuple[r.Campaign, r.Job] | None:
     """The compare-and-set that makes lost and doubled commands harmless."""
-    job = tx.jobs.lock(campaign_id, "train")
+    job = found_by(tx.jobs.lock(campaign_id, "train"), "")
     campaign = tx.campaigns.by_id(campaign_id)
-    if campaign is None or not training_due(campaign, job):
+    if campaign is None:
         return None
+    who = asked(tx, campaign)
+    if who.learner or not training_due(who.campaign, job):
+        return None
+    campaign = who.campaign
     if job.deadline is not None and job.deadline > tx.now():
         return None
     died = job.holder != "" and job.revision == campaign.data_revision
@@ -75,49 +91,53 @@ def _take(tx: Transaction, campaign_id: int, holder: str) -> tuple[r.Campaign, r
     return campaign, tx.jobs.save(job, lease_seconds=LEASE)
 
 
-def _keep(
+def keep(
     store: Store, campaign: r.Campaign, job: r.Job, fitted: Fitted, rows: int, began: datetime
 ) -> int | None:
     with store.begin() as tx:
         if tx.jobs.lock(campaign.id, "train").fence != job.fence:
             return None
-        last = tx.models.latest(campaign.id)
-        version = (last.version if last else 0) + 1
+        known = tx.campaigns.by_id(campaign.id)
+        assert known is not None, "a campaign is never deleted"
+        version = known.model_version + 1
         seconds = (tx.now() - began).total_seconds()
-        tx.models.add(
-            r.Model(
-                campaign_id=campaign.id,
-                version=version,
-                data_revision=job.revision,
-                accepted=campaign.accepted,
-                problem_version=campaign.problem_version,
-                rows=rows,
-                state=fitted.state,
-                sha256=hashlib.sha256(fitted.state).hexdigest(),
-                metrics=dict(fitted.metrics),
-                device=fitted.device,
-                versions=dict(fitted.versions),
-                seconds=seconds,
-            )
+        model = r.Model(
+            campaign_id=campaign.id,
+            version=version,
+            data_revision=job.revision,
+            accepted=campaign.accepted,
+            problem_version=campaign.problem_version,
+            rows=rows,
+            state=fitted.state,
+            sha256=hashlib.sha256(fitted.state).hexdigest(),
+            metrics=storable(fitted.metrics),
+            device=fitted.device,
+            versions=dict(fitted.versions),
+            seconds=seconds,
+            learner=job.learner,
         )
-        _finish(tx, campaign, job, "")
+        tx.models.add(model)
+        _finish(tx, campaign, job, "", model)
         data = {"version": version, "data_revision": job.revision, "rows": rows, "seconds": round(seconds, 3)}
         tx.events.add([r.Event("model.trained", "trainer", campaign_id=campaign.id, data=data)])
     return version
 
 
-def _give_up(store: Store, campaign: r.Campaign, job: r.Job, reason: str) -> None:
+def give_up(store: Store, campaign: r.Campaign, job: r.Job, reason: str) -> None:
     with store.begin() as tx:
         if tx.jobs.lock(campaign.id, "train").fence == job.fence:
             _finish(tx, campaign, job, reason[:2000])
 
 
-def _finish(tx: Transaction, campaign: r.Campaign, job: r.Job, error: str) -> None:
+def _finish(
+    tx: Transaction, campaign: r.Campaign, job: r.Job, error: str, model: r.Model | None = None
+) -> None:
     """Done with this revision, one way or the other; the next result is a new reason to train."""
     done = replace(
         job, done=campaign.data_revision, holder="", deadline=None, issued_at=None, deaths=0, error=error
     )
     tx.jobs.save(done)
+    tell_waiting(tx, campaign.id, job, model, error)
     if error:
         data = {"reason": error, "data_revision": campaign.data_revision}
         tx.events.add([r.Event("model.failed", "trainer", campaign_id=campaign.id, data=data)])

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import fsspec
 
-from labqueue.errors import UnavailableError
+from labqueue.errors import NotFoundError, UnavailableError
 
 
 class FsspecBlobs:
     """The `Blobs` port under one fsspec address. Nothing is touched before the first call.
 
-    A blob appears whole or not at all: it is written beside its place and then moved there.
+    A blob appears whole or not at all: it is written beside its place and then moved there. `cache`: a local folder
+    for what is read as a file where the address is no local one.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, cache: Path) -> None:
         self._url = url
+        self._cache = cache
         self._opened: tuple[Any, str] | None = None
 
     def write(self, sha256: str, body: bytes) -> None:
@@ -47,11 +53,77 @@ class FsspecBlobs:
         except OSError as error:
             raise _unavailable(error) from error
 
+    @contextmanager
+    def begin(self) -> Iterator[Blob]:
+        """Bytes that come in parts. Left without `keep`, nothing of them stays."""
+        system, root = self._root()
+        beside = f"{root}/parts/{uuid.uuid4().hex}.part"
+        try:
+            system.makedirs(f"{root}/parts", exist_ok=True)
+            with system.open(beside, "wb") as file:
+                yield Blob(self, file, beside)
+        except OSError as error:
+            raise _unavailable(error) from error
+        finally:
+            with suppress(OSError):  # moved to its place where it was kept
+                system.rm(beside)
+
+    def path(self, sha256: str) -> str:
+        """A local file with these bytes. Raises NotFoundError."""
+        system, path = self._place(sha256)
+        near = Path(path) if _is_local(system) else self._cache / sha256
+        try:
+            if not near.exists() and not _is_local(system):
+                self._cache.mkdir(parents=True, exist_ok=True)
+                beside = near.with_name(f"{sha256}.{uuid.uuid4().hex}.part")
+                system.get_file(path, str(beside))
+                beside.replace(near)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise _unavailable(error) from error
+        if not near.exists():
+            raise NotFoundError(f"There is no artifact {sha256}.")
+        return str(near)
+
     def _place(self, sha256: str) -> tuple[Any, str]:
+        system, root = self._root()
+        return system, f"{root}/{sha256[:2]}/{sha256}"
+
+    def _root(self) -> tuple[Any, str]:
         if self._opened is None:
             self._opened = fsspec.url_to_fs(self._url)
         system, root = self._opened
-        return system, f"{root.rstrip('/')}/{sha256[:2]}/{sha256}"
+        return system, root.rstrip("/")
+
+
+class Blob:
+    """The `Blob` port: a file that is being written."""
+
+    def __init__(self, blobs: FsspecBlobs, file: Any, beside: str) -> None:
+        self._blobs, self._file, self._beside = blobs, file, beside
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def write(self, part: bytes) -> None:
+        self._file.write(part)
+        self._digest.update(part)
+        self._size += len(part)
+
+    def keep(self) -> tuple[str, int]:
+        """From now on the bytes are there, under their SHA-256 and with this size."""
+        _sync(self._file)
+        self._file.close()
+        sha256 = self._digest.hexdigest()
+        system, path = self._blobs._place(sha256)
+        if not system.exists(path):
+            system.makedirs(path.rpartition("/")[0], exist_ok=True)
+            system.mv(self._beside, path)
+        return sha256, self._size
+
+
+def _is_local(system: Any) -> bool:
+    return "file" in (system.protocol if isinstance(system.protocol, tuple) else (system.protocol,))
 
 
 def _sync(file: Any) -> None:

@@ -20,6 +20,7 @@ CAMPAIGN = Shape(
     now=["created_at"],
     joined=dict.fromkeys(_PROGRESS, "p"),
 )
+VERSION = Shape(r.Version, tables.campaign_versions)
 _KEPT = {"id", "name", "queue", "seed", "request_hash", "created_at"}
 _CHANGING = [name for name in CAMPAIGN.types if name not in _KEPT]
 
@@ -43,6 +44,15 @@ _FLOWS = (
     "JOIN campaign_progress p ON p.campaign_id = c.id JOIN actors a ON a.name = c.owner "
     "WHERE c.queue = %s AND c.state <> 'finished' ORDER BY c.id"
 )
+# An owner's weight is divided among the owner's campaigns by theirs (`models.domain.ordering.rate`).
+_SHARE = """
+WITH fed AS (
+    SELECT c.id, c.owner, c.weight, a.weight AS owner_weight FROM campaigns c JOIN actors a ON a.name = c.owner
+    WHERE c.queue = (SELECT queue FROM campaigns WHERE id = %s)
+        AND (c.id = %s OR (c.state = 'active' AND c.strategy->>'method' <> 'caller')))
+SELECT mine.owner_weight * mine.weight / (SELECT sum(weight) FROM fed WHERE owner = mine.owner)
+    / (SELECT sum(owner_weight) FROM (SELECT DISTINCT owner, owner_weight FROM fed) owners)
+FROM fed mine WHERE mine.id = %s"""
 _ADD = (
     f"WITH new AS ({CAMPAIGN.insert_one} RETURNING id, created_at), progress AS ("
     "INSERT INTO campaign_progress (campaign_id, data_revision, accepted, model_version, model_revision, "
@@ -54,6 +64,11 @@ _ADD_VERSION = (
     "VALUES (%s, %s, %s, %s::jsonb, %s, %s)"
 )
 _VERSION = "SELECT body FROM campaign_versions WHERE campaign_id = %s AND kind = %s AND number = %s"
+
+_VERSIONS = (
+    f"SELECT {VERSION.select('v')} FROM campaign_versions v WHERE v.campaign_id = %s "
+    "ORDER BY v.created_at, v.kind, v.number"
+)
 
 
 class PostgresQueues:
@@ -111,11 +126,17 @@ class PostgresCampaigns:
     def version(self, campaign_id: int, kind: str, number: int) -> r.Json:
         return self._session.value(_VERSION, [campaign_id, kind, number])
 
+    def versions(self, campaign_id: int) -> list[r.Version]:
+        return self._session.all_of(VERSION, _VERSIONS, [campaign_id])
+
     def all(self, *, state: str | None = None) -> list[r.Campaign]:
         return self._session.all_of(CAMPAIGN, _ALL, [state, state])
 
     def flows(self, queue: str) -> list[tuple[r.Campaign, float]]:
         return [(CAMPAIGN.load(row[:-1]), row[-1]) for row in self._session.rows(_FLOWS, [queue])]
+
+    def share(self, campaign_id: int) -> float:
+        return float(self._session.value(_SHARE, [campaign_id] * 3))
 
     def owner(self, name: str) -> float:
         find = "SELECT weight FROM actors WHERE name = %s"

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from labqueue.problem import Value
 from labqueue.states import Outcome, State
 from models.domain import records as r
 from models.domain.replacing import replace
 from models.tables.experiments import experiments
 
-from .rows import Shape, ids
+from .rows import Shape, dumps, ids
 from .session import Session
 
 EXPERIMENT = Shape(
@@ -80,6 +81,13 @@ _SET_READY = (
     "UPDATE experiments e SET ready = %s FROM mine WHERE e.id = mine.id"
 )
 
+# What follows an experiment's staging, never what was chosen: a name is added, none is changed.
+_INTRODUCE = (
+    "WITH mine AS MATERIALIZED (SELECT id FROM experiments WHERE campaign_id = %s AND planned IS NOT NULL "
+    "AND NOT jsonb_exists(planned, %s) ORDER BY id FOR NO KEY UPDATE) "
+    "UPDATE experiments e SET planned = e.planned || %s::jsonb FROM mine WHERE e.id = mine.id"
+)
+
 
 class PostgresExperiments:
     def __init__(self, session: Session) -> None:
@@ -146,6 +154,9 @@ class PostgresExperiments:
 
     def set_ready(self, campaign_id: int, ready: bool) -> None:
         self._session.run(_SET_READY, [campaign_id, IN_FLIGHT, ready])
+
+    def introduce(self, campaign_id: int, parameter: str, value: Value) -> None:
+        self._session.run(_INTRODUCE, [campaign_id, parameter, dumps({parameter: value})])
 
     def lock_expired(self, limit: int) -> list[r.Experiment]:
         return self._found(_EXPIRED, [limit])

@@ -1,4 +1,4 @@
-"""Jobs, models, suggestions and inquiries in Postgres."""
+"""Jobs, models, the seats of users' own learners, suggestions and inquiries in Postgres."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .session import Session
 
 JOB = Shape(r.Job, tables.jobs)
 MODEL = Shape(r.Model, tables.models, now=["created_at"])
+SEAT = Shape(r.Seat, tables.learners)
 SUGGESTION = Shape(r.Suggestion, tables.suggestions, given=["id"], now=["created_at"])
 INQUIRY = Shape(r.Inquiry, tables.inquiries, now=["created_at"])
 
@@ -25,7 +26,7 @@ _JOB_NEW = f"{JOB.insert_one} ON CONFLICT (campaign_id, kind) DO NOTHING"
 _JOB_FIELDS = [name for name in JOB.fields if name not in ("campaign_id", "kind", "deadline", "issued_at")]
 _JOB_SAVE = (
     "UPDATE jobs j SET "
-    + ", ".join(f'"{name}" = %s' for name in _JOB_FIELDS)
+    + ", ".join(f'"{name}" = %s::{JOB.types[name]}' for name in _JOB_FIELDS)
     + ", deadline = coalesce(clock_timestamp() + make_interval(secs => %s::float8), %s::timestamptz)"
     + ", issued_at = CASE WHEN %s THEN clock_timestamp() ELSE %s::timestamptz END"
     + f" WHERE j.campaign_id = %s AND j.kind = %s RETURNING {JOB.select('j')}"
@@ -74,12 +75,12 @@ class PostgresJobs:
 
 
 _MODEL_GET = f"SELECT {MODEL.select('m')} FROM models m WHERE m.campaign_id = %s AND m.version = %s"
+_STATELESS = MODEL.select("m").replace('m."state"', "''::bytea")
 _MODEL_LATEST = (
-    f"SELECT {MODEL.select('m')} FROM models m WHERE m.campaign_id = %s ORDER BY m.version DESC LIMIT 1"
+    "SELECT {} FROM models m WHERE m.campaign_id = %s AND m.learner = %s ORDER BY m.version DESC LIMIT 1"
 )
-_MODEL_ALL = "SELECT {} FROM models m WHERE m.campaign_id = %s ORDER BY m.version".format(
-    MODEL.select("m").replace('m."state"', "''::bytea")
-)
+_MODEL_ALL = f"SELECT {_STATELESS} FROM models m WHERE m.campaign_id = %s ORDER BY m.version"
+_MODEL_RECENT = _MODEL_ALL.replace("ORDER BY m.version", "ORDER BY m.version DESC LIMIT %s")
 _MODEL_PROGRESS = (
     "UPDATE campaign_progress SET model_version = %s, model_revision = %s, model_accepted = %s "
     "WHERE campaign_id = %s"
@@ -90,8 +91,9 @@ class PostgresModels:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def latest(self, campaign_id: int) -> r.Model | None:
-        return self._session.one_of(MODEL, _MODEL_LATEST, [campaign_id])
+    def latest(self, campaign_id: int, learner: str = "", *, state: bool = True) -> r.Model | None:
+        sql = _MODEL_LATEST.format(MODEL.select("m") if state else _STATELESS)
+        return self._session.one_of(MODEL, sql, [campaign_id, learner])
 
     def get(self, campaign_id: int, version: int) -> r.Model | None:
         return self._session.one_of(MODEL, _MODEL_GET, [campaign_id, version])
@@ -104,9 +106,52 @@ class PostgresModels:
     def all(self, campaign_id: int) -> list[r.Model]:
         return self._session.all_of(MODEL, _MODEL_ALL, [campaign_id])
 
+    def recent(self, campaign_id: int, limit: int) -> list[r.Model]:
+        return self._session.all_of(MODEL, _MODEL_RECENT, [campaign_id, limit])
+
+
+_SEAT_GET = f"SELECT {SEAT.select('s')} FROM learners s WHERE s.campaign_id = %s"
+_SEAT_LOCK = f"{_SEAT_GET} FOR NO KEY UPDATE"
+_SEAT_NEW = f"{SEAT.insert_one} ON CONFLICT (campaign_id) DO NOTHING"
+_SEAT_FIELDS = [name for name in SEAT.fields if name not in ("campaign_id", "seen_at", "failed_at")]
+_SEAT_SAVE = (
+    "UPDATE learners SET "
+    + ", ".join(f'"{name}" = %s::{SEAT.types[name]}' for name in _SEAT_FIELDS)
+    + ", seen_at = CASE WHEN %s THEN clock_timestamp() ELSE %s::timestamptz END"
+    + ", failed_at = CASE WHEN %s THEN clock_timestamp() ELSE %s::timestamptz END"
+    + " WHERE campaign_id = %s"
+)
+
+
+class PostgresSeats:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, campaign_id: int) -> r.Seat | None:
+        return self._session.one_of(SEAT, _SEAT_GET, [campaign_id])
+
+    def lock(self, campaign_id: int) -> r.Seat:
+        found = self._session.one_of(SEAT, _SEAT_LOCK, [campaign_id])
+        if found is None:
+            self._session.run(_SEAT_NEW, SEAT.values(r.Seat(campaign_id), SEAT.inserted))
+            found = self._session.one_of(SEAT, _SEAT_LOCK, [campaign_id])
+        assert found is not None  # no seat is ever deleted
+        return found
+
+    def save(self, seat: r.Seat, *, seen: bool = False, failed: bool = False) -> None:
+        told = [*SEAT.values(seat, _SEAT_FIELDS), seen, seat.seen_at, failed, seat.failed_at]
+        self._session.run(_SEAT_SAVE, [*told, seat.campaign_id])
+
 
 _SUGGESTION_ADD = f"{SUGGESTION.insert_one} RETURNING id, created_at"
 _SUGGESTION_GET = f"SELECT {SUGGESTION.select('s')} FROM suggestions s WHERE s.id = %s"
+_SUGGESTION_RECENT = (
+    "SELECT {} FROM suggestions s WHERE s.campaign_id = %s ORDER BY s.number DESC LIMIT %s".format(
+        SUGGESTION.select("s")
+        .replace('s."snapshot",', "s.snapshot - 'pending' - 'staged',")
+        .replace('s."candidates"', "'[]'::jsonb")
+    )
+)
 
 
 class PostgresSuggestions:
@@ -120,6 +165,9 @@ class PostgresSuggestions:
 
     def get(self, id: int) -> r.Suggestion | None:
         return self._session.one_of(SUGGESTION, _SUGGESTION_GET, [id])
+
+    def recent(self, campaign_id: int, limit: int) -> list[r.Suggestion]:
+        return self._session.all_of(SUGGESTION, _SUGGESTION_RECENT, [campaign_id, limit])
 
 
 _INQUIRY = f"SELECT {INQUIRY.select('i')} FROM inquiries i"

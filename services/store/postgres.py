@@ -15,8 +15,9 @@ from .engine import make_engine, session_sql
 from .errors import connecting
 from .events import PostgresEvents, PostgresOutbox
 from .experiments import PostgresExperiments
-from .learning import PostgresInquiries, PostgresJobs, PostgresModels, PostgresSuggestions
+from .learning import PostgresInquiries, PostgresJobs, PostgresModels, PostgresSeats, PostgresSuggestions
 from .operations import PostgresArtifacts, PostgresLiveness, PostgresTokens, PostgresWebhooks
+from .pools import PostgresPools
 from .results import PostgresResults
 from .runs import PostgresAttempts, PostgresBatches, PostgresClaims, PostgresInstruments
 from .session import Session
@@ -81,6 +82,10 @@ class PostgresTransaction:
         return PostgresModels(self._session)
 
     @cached_property
+    def seats(self) -> PostgresSeats:
+        return PostgresSeats(self._session)
+
+    @cached_property
     def suggestions(self) -> PostgresSuggestions:
         return PostgresSuggestions(self._session)
 
@@ -95,6 +100,10 @@ class PostgresTransaction:
     @cached_property
     def artifacts(self) -> PostgresArtifacts:
         return PostgresArtifacts(self._session)
+
+    @cached_property
+    def pools(self) -> PostgresPools:
+        return PostgresPools(self._session)
 
     @cached_property
     def webhooks(self) -> PostgresWebhooks:

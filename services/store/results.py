@@ -57,16 +57,32 @@ outputs AS (
         coalesce(jsonb_object_agg(output, noise) FILTER (WHERE noise IS NOT NULL), '{}') AS noise,
         max(revision) AS revision
     FROM valued GROUP BY experiment_id),
+repeated AS (
+    SELECT g.experiment_id, g.output, jsonb_agg(g.value ORDER BY g.id) AS values
+    FROM results s JOIN readings g ON g.result_seq = s.seq
+    LEFT JOIN results later ON later.seq = s.retired_seq AND later.revision <= %(revision)s
+    WHERE s.campaign_id = %(campaign)s AND s.revision <= %(revision)s AND s.outcome = 'measured'
+        AND NOT g.current AND g.retired_seq IS NULL AND later.seq IS NULL
+    GROUP BY g.experiment_id, g.output),
+replicates AS (
+    SELECT experiment_id, jsonb_object_agg(output, values) AS values FROM repeated GROUP BY experiment_id),
 reported AS (
     SELECT experiment_id, jsonb_agg(actual ORDER BY seq) AS actual,
         bool_or(outcome = 'infeasible') AS infeasible, max(revision) AS revision
     FROM standing GROUP BY experiment_id)
 SELECT e.id, e.planned, reported.actual, outputs.outputs, outputs.noise,
-    greatest(outputs.revision, reported.revision)
+    greatest(outputs.revision, reported.revision), replicates.values
 FROM experiments e LEFT JOIN outputs ON outputs.experiment_id = e.id
+LEFT JOIN replicates ON replicates.experiment_id = e.id
 LEFT JOIN reported ON reported.experiment_id = e.id
 WHERE e.campaign_id = %(campaign)s AND (outputs.outputs IS NOT NULL OR reported.infeasible)
 ORDER BY e.id"""
+
+_REPORTED = "SELECT actual FROM results WHERE campaign_id = %s AND actual <> '{}' ORDER BY seq"
+_MEASURED = (
+    "SELECT DISTINCT g.output FROM results s JOIN readings g ON g.result_seq = s.seq "
+    "WHERE s.campaign_id = %s ORDER BY g.output"
+)
 
 
 class PostgresResults:
@@ -104,15 +120,33 @@ class PostgresResults:
         rows = self._session.rows(_TRAINING, {"campaign": campaign_id, "revision": revision})
         return [_training_row(*row) for row in rows]
 
+    def reported(self, campaign_id: int) -> list[r.Json]:
+        return [actual for (actual,) in self._session.rows(_REPORTED, [campaign_id])]
+
+    def measured(self, campaign_id: int) -> list[str]:
+        return [output for (output,) in self._session.rows(_MEASURED, [campaign_id])]
+
 
 def _training_row(
-    id: int, planned: r.Json, actual: r.Json, outputs: r.Json, noise: r.Json, revision: int
+    id: int,
+    planned: r.Json,
+    actual: r.Json,
+    outputs: r.Json,
+    noise: r.Json,
+    revision: int,
+    replicates: r.Json,
 ) -> r.TrainingRow:
     parameters = dict(planned or {})
     for reported in actual or []:
         parameters.update(reported or {})
     outcome = Outcome.MEASURED if outputs else Outcome.INFEASIBLE
-    return r.TrainingRow(id, parameters, _floats(outputs), _floats(noise), outcome, revision)
+    values = _floats(outputs)
+    further = {
+        name: tuple(float(each) for each in found)
+        for name, found in sorted((replicates or {}).items())
+        if name in values
+    }
+    return r.TrainingRow(id, parameters, values, _floats(noise), outcome, revision, further)
 
 
 def _floats(numbers: r.Json) -> dict[str, float]:

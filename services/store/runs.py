@@ -44,6 +44,11 @@ _OVERDUE = (
 )
 _LIVE_OF = f"{_FROM} WHERE a.instrument = %s AND a.state <> 'ended' ORDER BY a.claimed_at, a.id"
 _OF_EXPERIMENT = f"{_FROM} WHERE a.experiment_id = %s ORDER BY a.number"
+_DURATIONS = (
+    "SELECT extract(epoch FROM a.ended_at - a.claimed_at)::float8 FROM experiments e "
+    "JOIN attempts a ON a.experiment_id = e.id WHERE e.campaign_id = %s AND e.state = 'completed' "
+    "AND a.\"end\" IN ('completed', 'partial') ORDER BY e.id DESC, a.number DESC LIMIT %s"
+)
 
 _NAMES = ", ".join(f'"{name}"' for name in _GIVEN)
 _ADD = (
@@ -135,6 +140,9 @@ class PostgresAttempts:
     def of_experiment(self, experiment_id: int) -> list[r.Attempt]:
         return self._session.all_of(ATTEMPT, _OF_EXPERIMENT, [experiment_id])
 
+    def durations(self, campaign_id: int, limit: int) -> list[float]:
+        return [seconds for (seconds,) in self._session.rows(_DURATIONS, [campaign_id, limit])]
+
     def extend_live(self, seconds: float) -> int:
         return self._session.run(_EXTEND, [float(seconds)])
 
@@ -143,6 +151,12 @@ _INSTRUMENT = f"SELECT {INSTRUMENT.select('i')} FROM instruments i"
 _INSTRUMENT_GET = f"{_INSTRUMENT} WHERE i.name = %s"
 _INSTRUMENT_LOCK = f"{_INSTRUMENT_GET} FOR NO KEY UPDATE"
 _INSTRUMENT_NEW = f"{INSTRUMENT.insert_one} ON CONFLICT (name) DO NOTHING"
+# From those that were seen lately to their few live runs: no index on the queue is needed.
+_SERVING = (
+    "SELECT i.name, (SELECT count(*) FROM attempts a WHERE a.instrument = i.name AND a.state <> 'ended'), i.asks "
+    "FROM instruments i WHERE i.queue = %s AND i.state = 'active' AND i.blocked_by IS NULL "
+    "AND i.last_seen > clock_timestamp() - make_interval(secs => %s) ORDER BY i.name"
+)
 _INSTRUMENT_FIELDS = [name for name in INSTRUMENT.fields if name != "name"]
 _INSTRUMENT_SAVE = INSTRUMENT.update_one(["name"], _INSTRUMENT_FIELDS)
 _INSTRUMENT_SEEN = _INSTRUMENT_SAVE.replace(
@@ -172,6 +186,9 @@ class PostgresInstruments:
 
     def all(self) -> list[r.Instrument]:
         return self._session.all_of(INSTRUMENT, f"{_INSTRUMENT} ORDER BY i.name")
+
+    def serving(self, queue: str, within: float) -> list[r.Serving]:
+        return [r.Serving(*row) for row in self._session.rows(_SERVING, [queue, float(within)])]
 
 
 _CLAIM_GET = f"SELECT {CLAIM.select('c')} FROM claims c WHERE c.key = %s"

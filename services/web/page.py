@@ -1,8 +1,9 @@
-"""The plain page at /: what needs a person, then what runs. Rendered here, refreshed by the browser, no script."""
+"""The plain pages: at / what needs a person, then what runs; at /campaigns/NAME one campaign. Rendered here, refreshed by
+the browser, no script."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -12,10 +13,12 @@ from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.responses import FileResponse, HTMLResponse
 
-from labqueue.errors import UnavailableError
-from services.api.access import TokenNeededError
+from labqueue.errors import DeniedError, NotFoundError, UnavailableError
+from services.api.access import Caller, TokenNeededError
 from services.api.call import Server
 from services.api.listings import overview
+from services.api.names import Named, find_campaign
+from services.web.campaign import campaign_page
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,26 +33,41 @@ _HEADERS = {
 
 @router.get("/")
 async def show(request: Request) -> Response:
+    server: Server = request.app.state.server
+    address = str(request.base_url).rstrip("/")
+
+    async def page(caller: Caller) -> Response:
+        found = await server.threads.run(overview, server.context.store, caller.sees)
+        return _render("index.html", **found, refresh=REFRESH_SECONDS, now=datetime.now(UTC), address=address)
+
+    return await _shown(request, page)
+
+
+@router.get("/campaigns/{campaign}")
+async def show_campaign(campaign: Named, request: Request) -> Response:
+    server: Server = request.app.state.server
+
+    async def page(caller: Caller) -> Response:
+        found = await server.threads.run(find_campaign, server.context.store, campaign)
+        caller.must_see(found.name, found.queue)
+        values = await server.threads.run(campaign_page, server.context.store, found)
+        return _render("campaign.html", **values, refresh=REFRESH_SECONDS, now=datetime.now(UTC))
+
+    return await _shown(request, page)
+
+
+async def _shown(request: Request, page: Callable[[Caller], Awaitable[Response]]) -> Response:
     """A browser shows the token, where one is needed, as the password of basic authentication."""
     server: Server = request.app.state.server
     try:
-        caller = await server.access.caller(request.headers, page=True)
+        return await page(await server.access.caller(request.headers, page=True))
     except TokenNeededError as error:
         asked = {"WWW-Authenticate": 'Basic realm="Labqueue: any name, and a token as the password"'}
         return _render("message.html", 401, asked, title="A token is needed", text=error.message)
+    except (DeniedError, NotFoundError) as error:
+        return _render("message.html", error.status, title="Not here", text=error.message)
     except UnavailableError as error:
         return _render("message.html", 503, title="Not at present", text=error.message)
-    try:
-        found = await server.threads.run(overview, server.context.store, caller.sees)
-    except UnavailableError as error:
-        return _render("message.html", 503, title="Not at present", text=error.message)
-    return _render(
-        "index.html",
-        **found,
-        refresh=REFRESH_SECONDS,
-        now=datetime.now(UTC),
-        address=str(request.base_url).rstrip("/"),
-    )
 
 
 @router.get("/static/{name}")

@@ -219,7 +219,10 @@ def test_an_assignment_has_every_field(bench: Bench) -> None:
     assert set(assignment) >= FIELDS
     assert assignment["experiment"] == experiment and assignment["queue"] == bench.queue
     assert assignment["parameters"] == {"tau": 1.5, "solvent": "water"}
-    assert assignment["outputs"] == [{"name": "yield", "unit": "%"}, {"name": "purity", "unit": ""}]
+    assert assignment["outputs"] == [
+        {"name": "yield", "unit": "%", "classes": []},
+        {"name": "purity", "unit": "", "classes": []},
+    ]
     assert assignment["attempt_number"] == 1 and assignment["heartbeat"] is True
     assert quote(assignment["lease"], safe="") == assignment["lease"]
     uuid.UUID(assignment["attempt"])

@@ -111,6 +111,14 @@ def test_versions_are_kept_for_ever(world: World, fill: Filler) -> None:
         assert tx.campaigns.version(campaign.id, "strategy", 2) == {"depth": 8}
         assert tx.campaigns.version(campaign.id, "problem", 1) == {"low": 0.25}
         assert tx.campaigns.version(campaign.id, "problem", 2) is None
+        kept = tx.campaigns.versions(campaign.id)
+        assert [(each.kind, each.number, each.actor, each.reason) for each in kept] == [
+            ("strategy", 1, "anna", "first"),
+            ("strategy", 2, "ben", "more"),
+            ("problem", 1, "anna", "first"),
+        ]
+        assert kept[1].body == {"depth": 8} and kept[1].created_at is not None
+        assert tx.campaigns.versions(campaign.id + 1) == []
     with pytest.raises(ConflictError), world.store.begin() as tx:
         tx.campaigns.add_version(campaign.id, "problem", 1, {}, "anna", "again")
 
@@ -143,3 +151,20 @@ def test_text_comes_back_as_it_was_written(world: World, fill: Filler) -> None:
     with world.store.begin() as tx:
         assert tx.campaigns.by_id(campaign.id) == campaign
         assert tx.experiments.get([staged[0].id]) == staged
+
+
+def test_a_campaign_has_its_share_of_those_that_suggesters_fill(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        mine = fill.campaign(tx, "a", weight=1.0)
+        assert tx.campaigns.share(mine.id) == 1.0
+        sister = fill.campaign(tx, "b", weight=3.0)
+        assert tx.campaigns.share(mine.id) == pytest.approx(0.25)
+        stranger = fill.campaign(tx, "c", owner="bert", weight=9.0)
+        assert tx.campaigns.share(mine.id) == pytest.approx(0.125)
+        assert tx.campaigns.share(stranger.id) == pytest.approx(0.5)
+        fill.campaign(tx, "elsewhere", queue="cfd", owner="cleo")
+        fill.campaign(tx, "by hand", owner="dora", strategy={"method": "caller"})
+        paused = fill.campaign(tx, "d", owner="emil", state="paused")
+        every = [tx.campaigns.share(each.id) for each in (mine, sister, stranger)]
+        assert sum(every) == pytest.approx(1.0), "of those that are kept filled"
+        assert tx.campaigns.share(paused.id) == pytest.approx(1 / 3), "as if it were resumed"

@@ -248,3 +248,21 @@ def test_a_staging_key_is_used_once_per_campaign(world: World, fill: Filler) -> 
         assert tx.batches.get(campaign.id, "tuesday") is None
     with pytest.raises(ConflictError), world.store.begin() as tx:
         tx.batches.add(replace(batch, id=fill.uuid()))
+
+
+def test_a_parameter_is_introduced_where_nobody_had_named_it(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign, other = fill.campaign(tx), fill.campaign(tx, "other")
+        plain = fill.staged(tx, campaign, planned={"tau": 0.5})[0]
+        named = fill.staged(tx, campaign, planned={"tau": 0.5, "gas": "air"})[0]
+        opaque = fill.staged(tx, campaign, planned=None, payload={"x": 1})[0]
+        stranger = fill.staged(tx, other, planned={"tau": 0.5})[0]
+        tx.experiments.introduce(campaign.id, "gas", 'argon "5.0"')
+    with world.store.begin() as tx:
+        found = tx.experiments.get([plain.id, named.id, opaque.id, stranger.id])
+    assert [each.planned for each in found] == [
+        {"tau": 0.5, "gas": 'argon "5.0"'},
+        {"tau": 0.5, "gas": "air"},
+        None,
+        {"tau": 0.5},
+    ]

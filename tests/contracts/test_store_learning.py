@@ -18,9 +18,9 @@ def test_a_job_is_created_when_first_locked_and_keeps_its_lease(world: World, fi
         assert tx.jobs.get(campaign.id, "train") == r.Job(campaign.id, "train")
         job = tx.jobs.lock(campaign.id, "train")
         assert job == r.Job(campaign.id, "train")
-        held = tx.jobs.save(replace(job, wished=7, holder="w1", fence=1, revision=7), lease_seconds=60)
+        held = tx.jobs.save(replace(job, done=7, holder="w1", fence=1, revision=7), lease_seconds=60)
         assert held.deadline is not None and 50 < (held.deadline - tx.now()).total_seconds() < 70
-        assert held == replace(job, wished=7, holder="w1", fence=1, revision=7, deadline=held.deadline)
+        assert held == replace(job, done=7, holder="w1", fence=1, revision=7, deadline=held.deadline)
     with world.store.begin() as tx:
         assert tx.jobs.get(campaign.id, "train") == held
         assert tx.jobs.get(campaign.id, "suggest") == r.Job(campaign.id, "suggest")
@@ -55,11 +55,64 @@ def test_a_new_model_tells_its_campaign(world: World, fill: Filler) -> None:
         assert latest is not None and (latest.version, latest.state) == (2, b"2")
         assert tx.models.get(campaign.id, 3) is None
         assert [(each.version, each.state) for each in tx.models.all(campaign.id)] == [(1, b""), (2, b"")]
+        assert [(each.version, each.state) for each in tx.models.recent(campaign.id, 5)] == [
+            (2, b""),
+            (1, b""),
+        ]
+        assert [each.version for each in tx.models.recent(campaign.id, 1)] == [2]
         told = tx.campaigns.get("snar")
         assert told is not None
         assert (told.model_version, told.model_revision, told.model_accepted) == (2, 50, 15)
     with pytest.raises(ConflictError), world.store.begin() as tx:
         tx.models.add(model)
+
+
+def test_models_of_a_learner_and_ours_stand_side_by_side(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        ours = r.Model(campaign.id, 1, 40, 12, 1, 12, b"ours", "ab", {}, "cpu", {}, 1.5)
+        tx.models.add(ours)
+        tx.models.add(replace(ours, version=2, state=b"theirs", learner="mine"))
+    with world.store.begin() as tx:
+        found = [tx.models.latest(campaign.id, name) for name in ("", "mine", "other")]
+        assert [each and (each.version, each.state) for each in found] == [(1, b"ours"), (2, b"theirs"), None]
+        light = tx.models.latest(campaign.id, "mine", state=False)
+        assert light is not None and found[1] is not None and light == replace(found[1], state=b"")
+
+
+def test_what_a_learner_was_asked_is_kept_with_its_job(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        job = tx.jobs.lock(campaign.id, "suggest")
+        work = {"pending": [{"tau": 0.5}], "staged": [3], "text": "µ"}
+        asked = tx.jobs.save(replace(job, learner="mine", work=work, taken_at=tx.now(), fence=1))
+    with world.store.begin() as tx:
+        assert tx.jobs.get(campaign.id, "suggest") == asked
+        assert asked.work == work and asked.taken_at is not None
+        assert tx.jobs.save(replace(asked, work=None, taken_at=None)).work is None
+
+
+def test_a_seat_is_created_when_first_locked(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        assert tx.seats.get(campaign.id) is None
+        seat = tx.seats.lock(campaign.id)
+        assert seat == r.Seat(campaign.id)
+        seat = replace(
+            seat, name="mine", holder="p1", trains=False, failures=2, error="no", versions={"own": "1"}
+        )
+        tx.seats.save(seat, seen=True)
+    with world.store.begin() as tx:
+        seen = tx.seats.lock(campaign.id)
+        assert seen.seen_at is not None and seen == replace(seat, seen_at=seen.seen_at)
+    world.advance(30)
+    with world.store.begin() as tx:
+        seen = tx.seats.lock(campaign.id)
+        assert seen.seen_at is not None and 25 < (tx.now() - seen.seen_at).total_seconds() < 35
+        tx.seats.save(seen, failed=True)
+        failed = tx.seats.get(campaign.id)
+        assert failed is not None and failed.failed_at is not None and failed.seen_at == seen.seen_at
+        assert failed.failed_at > seen.seen_at
 
 
 def test_a_suggestion_number_is_used_once(world: World, fill: Filler) -> None:
@@ -69,7 +122,7 @@ def test_a_suggestion_number_is_used_once(world: World, fill: Filler) -> None:
             0,
             campaign.id,
             1,
-            {"seed": 42, "pending": [{"tau": 0.5}]},
+            {"seed": 42, "pending": [{"tau": 0.5}], "staged": [{"tau": 0.25}]},
             "hash",
             [{"parameters": {"tau": 0.25}, "expected": {"y": [0.5, 0.125]}}],
             {"iterations": 50},
@@ -78,6 +131,11 @@ def test_a_suggestion_number_is_used_once(world: World, fill: Filler) -> None:
             40,
             2,
             0.5,
+            asked=3,
+            brought=1,
+            in_flight=2,
+            gain=0.25,
+            instead="in place of the model",
         )
         added = tx.suggestions.add(suggestion)
         assert added.id > 0 and added.created_at is not None
@@ -85,6 +143,12 @@ def test_a_suggestion_number_is_used_once(world: World, fill: Filler) -> None:
         assert tx.suggestions.get(added.id) == added
         assert added == replace(suggestion, id=added.id, created_at=added.created_at)
         assert tx.suggestions.get(added.id + 1) is None
+        light = replace(added, snapshot={"seed": 42}, candidates=[])
+        assert tx.suggestions.recent(campaign.id, 5) == [light]
+        later = tx.suggestions.add(replace(suggestion, number=2, gain=None))
+        assert [each.id for each in tx.suggestions.recent(campaign.id, 5)] == [later.id, added.id]
+        assert tx.suggestions.recent(campaign.id, 1)[0].gain is None
+        assert tx.suggestions.recent(campaign.id + 1, 5) == []
     with pytest.raises(ConflictError), world.store.begin() as tx:
         tx.suggestions.add(replace(suggestion, snapshot={}))
 

@@ -188,3 +188,56 @@ def test_numbers_and_text_come_back_exactly(world: World, fill: Filler) -> None:
     assert row.outputs == outputs
     assert all(type(value) is float for value in row.outputs.values())
     assert row.parameters == {"tau": 0.1 + 0.2, "tiny": 5e-324, "n": 2.0}
+
+
+def test_further_values_of_an_output_are_replicates_while_their_results_stand(
+    world: World, fill: Filler
+) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        experiment, other = fill.staged(tx, campaign, 2)
+        fill.accept(tx, experiment, {"yield": 0.5})
+        fill.accept(tx, other, {"yield": 0.25})
+    first = _number(world)
+    with world.store.begin() as tx:
+        again = tx.results.add([fill.result(experiment, verdict=Verdict.REPLICATE)])[0]
+        doubted = tx.results.add(
+            [fill.result(experiment, verdict=Verdict.REPLICATE, outcome=Outcome.SUSPECT)]
+        )[0]
+        tx.results.add_readings(
+            [
+                r.Reading(experiment.id, "yield", 0.75, None, again.seq, False),
+                r.Reading(experiment.id, "purity", 1.0, None, again.seq, False),
+                r.Reading(experiment.id, "yield", 9.0, None, doubted.seq, False),
+            ]
+        )
+        tx.events.add([fill.taught(experiment, each.seq, accepts=0) for each in (again, doubted)])
+        assert tx.results.training(campaign.id, 10**9)[0].replicates == {}, "not numbered yet"
+    second = _number(world)
+    with world.store.begin() as tx:
+        gone = tx.results.add([fill.result(experiment, kind="withdraw", outputs={})])[0]
+        tx.results.retire(again.id, gone.seq)
+        tx.events.add([fill.taught(experiment, gone.seq, accepts=0)])
+    third = _number(world)
+
+    with world.store.begin() as tx:
+        seen = [
+            [row.replicates for row in tx.results.training(campaign.id, revision)]
+            for revision in (first, second, third)
+        ]
+    assert seen == [[{}, {}], [{"yield": (0.75,)}, {}], [{}, {}]]
+
+
+def test_what_was_ever_reported_and_measured(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign, other = fill.campaign(tx), fill.campaign(tx, "other")
+        experiment, second = fill.staged(tx, campaign, 2)
+        fill.accept(tx, fill.staged(tx, other)[0], {"cost": 1.0}, actual={"tau": 9.0})
+        fill.accept(tx, experiment, {"yield": 0.5}, actual={"tau": 0.7})
+        held = fill.result(second, verdict=Verdict.HELD, actual={"solvent": "THF"})
+        amended = tx.results.add([held, fill.result(experiment, kind="amend")])[1]
+        tx.results.retire_readings(experiment.id, ["yield"], amended.seq)
+    with world.store.begin() as tx:
+        assert tx.results.reported(campaign.id) == [{"tau": 0.7}, {"solvent": "THF"}]
+        assert tx.results.measured(campaign.id) == ["yield"]
+        assert (tx.results.reported(0), tx.results.measured(0)) == ([], [])

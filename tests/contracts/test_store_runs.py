@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from store_world import Filler, World
 
 from labqueue.errors import ConflictError
+from labqueue.states import State
 from models.domain import records as r
+from services.ports import Transaction
 
 
 def _started(world: World, fill: Filler, many: int = 1) -> list[r.Attempt]:
@@ -195,3 +198,54 @@ def test_a_claim_key_is_used_once(world: World, fill: Filler) -> None:
         assert tx.claims.get("home.1-2") is None
     with pytest.raises(ConflictError), world.store.begin() as tx:
         tx.claims.add(replace(claim, request_hash="other"))
+
+
+def test_durations_are_those_of_the_last_completed_runs(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign, other = fill.campaign(tx), fill.campaign(tx, "other")
+        done = fill.staged(tx, campaign, 5)
+        tx.attempts.add([fill.attempt(each) for each in done])
+        foreign = fill.staged(tx, other)[0]
+        tx.attempts.add([fill.attempt(foreign)])
+    for each, end in zip(done, ["completed", "completed", "failed", "partial", None], strict=True):
+        world.advance(100)
+        with world.store.begin() as tx:
+            if end is not None:
+                (attempt,) = tx.attempts.of_experiment(each.id)
+                tx.attempts.save([replace(attempt, state="ended", end=end)])
+                state = State.FAILED if end == "failed" else State.COMPLETED
+                tx.experiments.save([replace(each, state=state)])
+    with world.store.begin() as tx:
+        found = tx.attempts.durations(campaign.id, 10)
+        assert found == pytest.approx([400, 200, 100], abs=20), "newest first"
+        assert tx.attempts.durations(campaign.id, 1) == found[:1]
+        assert tx.attempts.durations(other.id, 10) == []
+
+
+def test_who_serves_a_queue_was_seen_lately_and_may_claim(world: World, fill: Filler) -> None:
+    def served(tx: Transaction, name: str, **changes: Any) -> None:
+        tx.instruments.save(replace(tx.instruments.lock(name), queue="flow", **changes), seen=True)
+
+    with world.store.begin() as tx:
+        served(tx, "silent")
+        tx.instruments.lock("never claimed")
+    world.advance(100)
+    with world.store.begin() as tx:
+        staged = fill.staged(tx, fill.campaign(tx), 3)
+        served(tx, "plates", asks=96)
+        served(tx, "hplc-2")
+        served(tx, "paused", state="paused", reason="leaks")
+        served(tx, "blocked", blocked_by=staged[0].id)
+        served(tx, "elsewhere")
+        tx.instruments.save(replace(tx.instruments.lock("elsewhere"), queue="cfd"))
+        tx.attempts.add([fill.attempt(each) for each in staged])
+        (ended,) = tx.attempts.of_experiment(staged[0].id)
+        tx.attempts.save([replace(ended, state="ended", end="completed")])
+    with world.store.begin() as tx:
+        assert tx.instruments.serving("flow", 60) == [r.Serving("hplc-2", 2, 1), r.Serving("plates", 0, 96)]
+        assert [each.instrument for each in tx.instruments.serving("flow", 1000)] == [
+            "hplc-2",
+            "plates",
+            "silent",
+        ]
+        assert tx.instruments.serving("nobody's", 60) == []

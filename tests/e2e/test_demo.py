@@ -31,7 +31,7 @@ def test_the_demo_runs_a_campaign_to_its_end_and_says_what_became_of_the_killed_
         rf"{killed[1]}, which solver-2 was running when it was killed, was completed by (\S+)", said
     )
     assert after is not None and after[1] != "solver-2", said
-    gap = re.search(r"([\d,]+) below the optimum", said)
-    # Forty Sobol points are seldom nearer than 2,000 (best of twenty seeds): the model has learnt something.
-    assert gap is not None and int(gap[1].replace(",", "")) < 2000, said
-    assert (home / "convergence.png").read_bytes().startswith(b"\x89PNG")
+    share = re.search(r"It dominates ([\d.]+) % of what the true front does", said)
+    # How good it gets depends on how busy this machine is; benchmarks measure that on a simulated clock.
+    assert share is not None and 10 < float(share[1]) <= 100.1, said
+    assert (home / "front.png").read_bytes().startswith(b"\x89PNG")

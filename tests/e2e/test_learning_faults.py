@@ -60,7 +60,7 @@ def test_kill_9_of_api_janitor_suggester_and_trainer_changes_no_count(learning: 
 
 def test_two_suggesters_and_doubled_commands_stage_no_batch_twice(learning: Whole) -> None:
     depth, budget = 5, 60
-    strategy = {"method": "sobol", "depth": depth, "stop": {"budget": budget}}
+    strategy = {"method": "design", "depth": depth, "stop": {"budget": budget}}
     it = Lab(learning, problem=SMALL, strategy=strategy, lease_seconds=60)
     number = learning.one("SELECT id FROM campaigns WHERE name = %s", it.name)
     commands = CeleryCommands(learning.stack.settings)

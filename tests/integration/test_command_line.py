@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from api import context_for, served, settings_for
 from servers import Servers, short_folder
 
 from labqueue.cli import main
+from labqueue.client import Client
 from labqueue.conformance import FakeServer
 from labqueue.conformance.people import show_campaign, show_experiment, show_instrument, status
+from models.domain import records as r
+from services.bootstrap import Context
 
 CAMPAIGN = {
     "name": "snar",
@@ -45,18 +49,23 @@ Run = Callable[..., "tuple[int, str, str]"]
 
 
 @pytest.fixture
-def url(servers: Servers) -> Iterator[str]:
+def context(servers: Servers) -> Iterator[Context]:
     home = short_folder()
     try:
         with (
             servers.database() as postgres_url,
             servers.redis_database() as redis_url,
-            context_for(settings_for(postgres_url, home, redis_url)) as context,
-            served(context) as address,
+            context_for(settings_for(postgres_url, home, redis_url)) as made,
         ):
-            yield address
+            yield made
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def url(context: Context) -> Iterator[str]:
+    with served(context) as address:
+        yield address
 
 
 @pytest.fixture
@@ -125,6 +134,69 @@ def test_a_persons_day(run: Run, tmp_path: Path) -> None:
     assert code == 1 and "finished" in err
     code, _, err = run("campaign", "show", "snra")
     assert code == 1 and "snar" in err
+
+
+def test_a_running_campaign_is_edited_by_its_file(run: Run, tmp_path: Path) -> None:
+    assert run("campaign", "create", "snar.json")[0] == 0
+    run("stage", "snar", "tau=1.75", "solvent=ethanol")
+    code, out, err = run("edit", "snar", "snar.json")
+    assert (code, out) == (0, "Nothing changed: the campaign snar is as the file says.\n"), err
+
+    file = json.loads(json.dumps(CAMPAIGN))
+    file["problem"]["parameters"][0]["high"] = 1.5
+    file["problem"]["parameters"][1]["categories"].append("toluene")
+    file["strategy"]["stop"] = {"budget": 9}
+    (tmp_path / "snar.json").write_text(json.dumps(file))
+    code, out, err = run("edit", "snar", "snar.json", "--reason", "the pump is worn out")
+    assert code == 0, err
+    assert "The problem of snar is at version 2:" in out and "parameters.tau.high: 2 -> 1.5" in out
+    assert "parameters.solvent.categories: water, ethanol -> water, ethanol, toluene" in out
+    assert "The strategy of snar is at version 2:" in out and "stop.budget: nothing -> 9" in out
+    assert "snar-1 stays staged" in out and "tau: is outside 0.5 to 1.5 min." in out
+    out = run("versions", "snar")[1]
+    assert "the pump is worn out" in out and "parameters.tau.high: 2 -> 1.5" in out
+    assert [each["number"] for each in json.loads(run("versions", "snar", "--json")[1])] == [1, 1, 2, 2]
+
+    file["problem"]["parameters"][0]["unit"] = "s"
+    (tmp_path / "snar.json").write_text(json.dumps(file))
+    code, _, err = run("edit", "snar", "snar.json")
+    assert code == 1 and "snar.json:1: " in err and "Give tau in min" in err
+    (tmp_path / "snar.json").write_text(json.dumps({**CAMPAIGN, "queue": "other"}))
+    code, _, err = run("edit", "snar", "snar.json")
+    assert code == 1 and "queue: is flow in the campaign" in err
+
+
+def test_a_front_is_shown_as_one(run: Run, url: str, tmp_path: Path) -> None:
+    file = json.loads(json.dumps(CAMPAIGN))
+    file["problem"]["outputs"].append({"name": "cost"})
+    file["problem"]["objectives"].append({"output": "cost", "goal": "minimize"})
+    (tmp_path / "snar.json").write_text(json.dumps(file))
+    assert run("campaign", "create", "snar.json")[0] == 0
+    run("stage", "snar", "tau=1", "solvent=ethanol")
+    assert "nothing yet" in run("campaign", "show", "snar")[1]
+    (tmp_path / "lab.py").write_text('def measure(experiment):\n    return {"sty": 1.0, "cost": 2.0}\n')
+    serve(run, 1)
+    with Client(url) as client:  # a numbered event is one that people see
+        next(each for each in client.events() if each["type"] == "experiment.result")
+    shown = run("campaign", "show", "snar")[1]
+    assert "a front of 1 experiment" in shown and "The front" in shown and "snar-1" in shown
+    assert "front of 1" in run("campaign", "list")[1]
+
+
+def test_models_and_what_became_of_their_expectations(run: Run, url: str, context: Context) -> None:
+    assert run("campaign", "create", "snar.json")[0] == 0
+    assert run("models", "snar")[1].startswith("There is no model yet")
+    run("stage", "snar", "tau=1", "solvent=ethanol")
+    with context.store.begin() as tx:
+        [experiment] = tx.experiments.lock([1])
+        tx.experiments.save([replace(experiment, expected={"sty": {"mean": 9.0, "sd": 1.0}})])
+        metrics = {"outputs": {"sty": {"rmse": 0.25, "coverage95": 0.9, "r2": None, "kind": "gp"}}}
+        tx.models.add(r.Model(experiment.campaign_id, 1, 0, 0, 1, 7, b"{}", "00", metrics, "cpu", {}, 0.5))
+    serve(run, 1)
+    out = run("models", "snar")[1]
+    assert "sty rmse" in out and "0.25" in out and "sty r2" not in out
+    assert "Expected against measured" in out and "z_mean" in out
+    assert json.loads(run("models", "snar", "--json")[1])["calibration"][0]["n"] == 1
 
 
 def test_the_server_in_memory_shows_what_the_real_one_shows(run: Run, url: str) -> None:

@@ -6,25 +6,32 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_broker import FakeCommands
+from fake_learner import FakeLearner
 from lab import IDS, JANITOR, alive, answer, campaign, finished, running, settings_for, take, until
 from servers import Servers
 
 from labqueue.states import State
+from models.domain.records import Event
 from services.broker import streams
 from services.broker.connection import connect
 from services.broker.publisher import RedisPublisher
 from services.broker.wake import Wake
 from services.embedded.valkey import Valkey
+from services.flow import due
 from services.flow.cancel import cancel
 from services.flow.claim import ClaimRequest, claim
+from services.flow.number import number
 from services.flow.stage import StageItem, StageRequest, stage
 from services.flow.steer import resume_campaign
+from services.flow.suggest import suggest
+from services.flow.train import train
 from services.store.postgres import PostgresStore
 from workers import janitor as module
 from workers.janitor import Janitor
@@ -131,7 +138,7 @@ def test_with_redis_away_leases_end_dates_pass_and_campaigns_finish(
 
 
 def test_due_commands_are_sent_and_wait_while_redis_is_away(store: PostgresStore, valkey: Valkey) -> None:
-    mine = campaign(store, method="sobol")
+    mine = campaign(store, method="design")
     commands = FakeCommands()
     valkey.stop()
     with working(store, valkey.url, commands) as janitor:
@@ -143,6 +150,57 @@ def test_due_commands_are_sent_and_wait_while_redis_is_away(store: PostgresStore
         until(lambda: ("suggest", mine.id) in commands.sent, "the command is sent")
         first = len(commands.sent)
         until(lambda: len(commands.sent) > first, "a lost command is sent again")
+
+
+class Workers:
+    """Commands that are carried out on the spot."""
+
+    def __init__(self, store: PostgresStore, redis_url: str) -> None:
+        self.store, self.wake, self.learner = store, Wake(redis_url), FakeLearner()
+
+    def send(self, name: str, campaign_id: int) -> None:
+        if name == "train":
+            train(self.store, self.learner, campaign_id, "worker")
+        else:
+            suggest(self.store, IDS, self.learner, campaign_id, "worker")
+        self.settle()
+
+    def settle(self) -> None:
+        """What every process does after a commit."""
+        if numbered := number(self.store):
+            self.wake.poke(numbered[-1].number or 0)
+
+
+def test_no_result_waits_for_a_command_to_be_sent_a_second_time(
+    store: PostgresStore, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due, "AGAIN", timedelta(hours=1))
+    mine = campaign(store, method="bayesian", initial=2, depth=2)
+    workers = Workers(store, redis_url)
+
+    def refreshed(results: int) -> bool:
+        """Is every result learnt, and is what is staged judged by the model that learnt it?"""
+        with store.begin() as tx:
+            now, last = tx.campaigns.by_id(mine.id), tx.suggestions.recent(mine.id, 1)
+        assert now is not None
+        learnt = now.accepted == results and now.model_revision == now.data_revision
+        return learnt and last[0].model_version == now.model_version
+
+    with working(store, redis_url, workers):
+        for results in range(1, 9):
+            [(lease, experiment)] = until(lambda: take(store), "the queue is filled")
+            answer(store, lease, experiment)
+            workers.settle()
+            if results >= 5:
+                until(lambda results=results: refreshed(results), f"result {results} is learnt")
+
+
+def test_a_campaign_ends_when_its_time_is_over_though_nothing_happens(
+    store: PostgresStore, redis_url: str
+) -> None:
+    campaign(store, method="caller", stop={"hours": 0.0005})
+    with working(store, redis_url):
+        assert "hours are over" in until(lambda: finished(store, "tiny"), "the time is over").reason
 
 
 def test_a_stop_rule_changed_from_outside_is_noticed(store: PostgresStore, redis_url: str) -> None:
@@ -160,6 +218,15 @@ def test_a_stop_rule_changed_from_outside_is_noticed(store: PostgresStore, redis
         change_strategy(store, "tiny", {"method": "caller", "stop": {"budget": 1}}, "enough", "person:anna")
         reason = until(lambda: finished(store, "tiny"), "the new budget is spent already").reason
     assert "budget of 1" in reason
+
+
+def test_what_is_resumed_after_its_end_has_time_to_get_other_rules() -> None:
+    resumed = Event("campaign.resumed", "anna", campaign_id=1, data={"before": "finished"})
+    assert not module._may_end(resumed)
+    assert module._may_end(replace(resumed, data={"before": "paused"}))
+    assert module._may_end(replace(resumed, type="campaign.strategy_changed"))
+    assert module._may_end(replace(resumed, type="model.trained"))
+    assert not module._may_end(replace(resumed, type="experiment.claimed", data={"state": "leased"}))
 
 
 def test_one_janitor_leads_and_another_follows_when_it_stops_or_dies(
@@ -203,7 +270,7 @@ def test_a_janitor_says_what_is_wrong_with_its_settings(
 def test_a_paused_campaign_is_taken_up_again(store: PostgresStore, redis_url: str) -> None:
     from services.flow.steer import pause_campaign
 
-    mine = campaign(store, method="sobol")
+    mine = campaign(store, method="design")
     pause_campaign(store, "tiny", "lunch", "person:anna")
     commands = FakeCommands()
     with working(store, redis_url, commands) as janitor:

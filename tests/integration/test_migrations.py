@@ -17,7 +17,7 @@ from store_world import Filler
 from labqueue.errors import InvalidError, UnavailableError
 from models.domain import records
 from models.tables import METADATA
-from services.store import campaigns, events, experiments, learning, migrate, operations, results, runs
+from services.store import campaigns, events, experiments, learning, migrate, operations, pools, results, runs
 from services.store.engine import plain_engine
 from services.store.postgres import PostgresStore
 from services.store.rows import Shape
@@ -76,11 +76,11 @@ def test_every_table_and_column_says_what_it_guarantees() -> None:
 
 
 def test_every_record_has_a_column_for_each_field() -> None:
-    modules = (campaigns, events, experiments, learning, operations, results, runs)
+    modules = (campaigns, events, experiments, learning, operations, pools, results, runs)
     shapes = [each for module in modules for each in vars(module).values() if isinstance(each, Shape)]
     kept = {shape.record for shape in shapes}
     values = {each for each in vars(records).values() if isinstance(each, type) and is_dataclass(each)}
-    assert values - kept == {records.Renewal, records.TrainingRow}
+    assert values - kept == {records.Renewal, records.Serving, records.TrainingRow}
     for shape in shapes:
         assert shape.fields == [field.name for field in fields(shape.record)]
 

@@ -6,10 +6,11 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from at_once import at_once
 from fake_learner import FakeLearner
 from flow_lab import OUTPUTS, PERSON, PROBLEM, Lab, point
 from store_world import PostgresWorld
@@ -21,7 +22,6 @@ from services.flow import cancel, define, recover, release, renew, report, revie
 from services.flow.claim import ClaimRequest, claim
 from services.flow.number import number
 
-T = TypeVar("T")
 ROUNDS = 1000
 
 
@@ -32,29 +32,6 @@ def lab(postgres_url: str) -> Iterator[Lab]:
     lab.ids = SystemIds()
     yield lab
     world.store.close()
-
-
-def at_once(*acts: Callable[[], T]) -> list[T]:
-    """What each returned; all begin in the same moment. The first error is raised."""
-    gate = threading.Barrier(len(acts))
-    found: list[Any] = [None] * len(acts)
-    faults: list[BaseException] = []
-
-    def run(place: int, act: Callable[[], T]) -> None:
-        gate.wait()
-        try:
-            found[place] = act()
-        except BaseException as error:  # noqa: BLE001 (handed on below)
-            faults.append(error)
-
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(acts)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    if faults:
-        raise faults[0]
-    return found
 
 
 def claims(lab: Lab, instrument: str, most: int, key: str | None = None, **more: Any) -> Callable[[], Any]:
@@ -114,7 +91,7 @@ def test_a_claim_and_a_superseding_never_both_get_an_experiment(lab: Lab) -> Non
 
 
 def test_two_suggesters_at_once_stage_once(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=5)
+    campaign = lab.campaign(method="design", depth=5)
     for turn in range(20):
 
         def suggester(holder: str) -> Callable[[], tuple[int, ...]]:

@@ -224,7 +224,7 @@ def test_a_worker_goes_on_after_redis_was_killed_and_lost_its_data(
 ) -> None:
     valkey = servers.new_valkey()
     settings = settings_for(postgres_url, valkey.url, home)
-    mine = campaign(store, method="sobol", depth=2)
+    mine = campaign(store, method="design", depth=2)
     with alive(store), running(settings, JANITOR, SUGGESTER):
         measure(store, 2)
         until(lambda: staged(store, mine.id) == 2, "the queue is filled again", LONG)

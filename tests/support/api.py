@@ -86,11 +86,12 @@ async def in_process(context: Context, app: FastAPI | None = None, **options: An
 
 
 @contextmanager
-def served(context: Context) -> Iterator[str]:
-    """The application on a loopback port, in a thread; yields its address."""
+def served(context: Context, port: int = 0) -> Iterator[str]:
+    """The application on a loopback port (that one, or any), in a thread; yields its address."""
     app = create(context)
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
     listener.listen(1024)
     server = make_server(app)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

@@ -8,7 +8,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from labqueue.problem import Categorical, Continuous, Discrete, Parameter, Problem
+from labqueue.problem import Categorical, Continuous, Discrete, Fixed, Integer, Parameter, Problem
+from labqueue.strategy import DESIGN, Strategy
 from models.domain import records as r
 from services.ports import Chosen, Fitted, Snapshot, Suggested
 
@@ -20,33 +21,57 @@ def nothing() -> None:
 
 
 class FakeLearner:
-    """`services.ports.Learner`. `meanwhile` runs once in the middle of the next fit or suggestion: it may raise,
-    claim, wait or kill. `repeats` are suggested before anything else, once."""
+    """`services.ports.Learner`. Until a test says otherwise every staged candidate gives way to a new one.
+
+    meanwhile  runs once in the middle of the next fit or suggestion: it may raise, claim, wait or kill
+    repeats    are suggested before anything else, once
+    order      the answer's order: the place of a staged candidate that is kept, or None for a new one
+    most       no more candidates than this, as where a finite space is used up
+    gain       what the first candidate is said to improve the score by
+    metrics    of the next fits; effort  of the next suggestions
+    """
 
     def __init__(self) -> None:
         self.meanwhile: Callable[[], object] = nothing
         self.repeats: list[Mapping[str, Any]] = []
+        self.order: Sequence[int | None] | None = None
+        self.most: int | None = None
+        self.gain: float | None = None
+        self.metrics: Mapping[str, Any] = {}
+        self.effort: Mapping[str, Any] = {"iterations": 1}
         self.fits = 0
         self.snapshots: list[Snapshot] = []
 
-    def device(self) -> str:
+    def device(self, rows: int) -> str:
         return "cpu"
 
     def fit(
-        self, problem: Problem, rows: Sequence[r.TrainingRow], warm: bytes | None, seed: int, device: str
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        rows: Sequence[r.TrainingRow],
+        warm: bytes | None,
+        seed: int,
+        device: str,
     ) -> Fitted:
         self.fits += 1
         self._meanwhile()
-        state = _digest(problem.to_json(), _data(rows), warm, seed)
-        return Fitted(state, {"rows": len(rows)}, device, VERSIONS)
+        state = _digest(problem.to_json(), strategy.surrogate, _data(rows), warm, seed)
+        return Fitted(state, {"rows": len(rows), **self.metrics}, device, VERSIONS)
 
     def suggest(self, snapshot: Snapshot) -> Suggested:
         self.snapshots.append(snapshot)
         self._meanwhile()
         given, self.repeats = self.repeats, []
         chosen = [Chosen(point, "it was asked for", "suggester") for point in given]
-        chosen += [_choose(snapshot, place) for place in range(snapshot.count - len(chosen))]
-        return Suggested(tuple(chosen), {"iterations": 1}, snapshot.device, VERSIONS)
+        order = self.order
+        if order is None or not snapshot.staged:
+            order = [None] * (len(snapshot.staged) + snapshot.count - len(chosen))
+        chosen += [
+            _choose(snapshot, place) if staged is None else _keep(snapshot, staged)
+            for place, staged in enumerate(order)
+        ]
+        return Suggested(tuple(chosen[: self.most]), self.effort, snapshot.device, VERSIONS, self.gain)
 
     def predict(
         self,
@@ -72,27 +97,42 @@ def _choose(snapshot: Snapshot, place: int) -> Chosen:
     known = [
         _data(snapshot.rows),
         list(snapshot.pending),
+        list(snapshot.staged),
         snapshot.seed,
         snapshot.number,
         snapshot.drawn,
         place,
     ]
     luck = random.Random(_digest(known, snapshot.model))
-    point = {each.name: _somewhere(each, luck) for each in snapshot.problem.parameters}
+    values = {each.name: _somewhere(each, luck) for each in snapshot.problem.planned}
+    point = {each.name: values[each.name] for each in snapshot.problem.active(values)}
+    if snapshot.strategy.method == DESIGN:
+        return Chosen(point, f"number {snapshot.drawn + place + 1} of the design", "design")
     if snapshot.model is None or snapshot.drawn + place < snapshot.strategy.initial:
         return Chosen(point, f"number {snapshot.drawn + place + 1} of the initial design", "design")
     expected = {each.name: (luck.random(), 0.1) for each in snapshot.problem.outputs}
     return Chosen(point, "the model expects the most of it", "suggester", expected)
 
 
+def _keep(snapshot: Snapshot, place: int) -> Chosen:
+    """A staged candidate, and what this model expects of it now."""
+    point = snapshot.staged[place]
+    luck = random.Random(_digest(point, snapshot.model))
+    expected = {each.name: (luck.random(), 0.1) for each in snapshot.problem.outputs}
+    return Chosen(point, "it is still the best that is known", "suggester", expected, staged=place)
+
+
 def _somewhere(parameter: Parameter, luck: random.Random) -> Any:
+    if isinstance(parameter, Fixed):
+        return parameter.value
     if isinstance(parameter, Categorical):
-        return luck.choice(parameter.categories)
+        return luck.choice([each for each in parameter.categories if each not in parameter.unavailable])
     if isinstance(parameter, Discrete):
         return luck.choice(parameter.values)
-    if isinstance(parameter, Continuous):
-        return luck.uniform(parameter.low, parameter.high)
-    return luck.randint(parameter.low, parameter.high)
+    if isinstance(parameter, Integer):
+        return luck.randint(int(parameter.low), int(parameter.high))
+    assert isinstance(parameter, Continuous), "a planned point has no context"
+    return parameter.nearest(luck.uniform(parameter.low, parameter.high))
 
 
 def _data(rows: Sequence[r.TrainingRow]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Jobs, models, suggestions, inquiries, tokens, artifacts, webhooks and signs of life, in memory."""
+"""Jobs, models, seats of learners, suggestions, inquiries, tokens, artifacts, webhooks and signs of life, in memory."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ class FakeJobs(Port):
 
     def save(self, job: r.Job, *, lease_seconds: float | None = None, issued: bool = False) -> r.Job:
         now = self.clock.now()
-        saved = replace(
+        saved = stored(
             job,
+            "work",
             deadline=job.deadline if lease_seconds is None else now + timedelta(seconds=lease_seconds),
             issued_at=now if issued else job.issued_at,
         )
@@ -40,9 +41,14 @@ class FakeJobs(Port):
 
 
 class FakeModels(Port):
-    def latest(self, campaign_id: int) -> r.Model | None:
-        versions = [version for owner, version in self.rows.models if owner == campaign_id]
-        return self.get(campaign_id, max(versions)) if versions else None
+    def latest(self, campaign_id: int, learner: str = "", *, state: bool = True) -> r.Model | None:
+        versions = [
+            version
+            for (owner, version), each in self.rows.models.items()
+            if owner == campaign_id and each.learner == learner
+        ]
+        found = self.get(campaign_id, max(versions)) if versions else None
+        return found if found is None or state else replace(found, state=b"")
 
     def get(self, campaign_id: int, version: int) -> r.Model | None:
         return self.rows.models.get((campaign_id, version))
@@ -67,6 +73,26 @@ class FakeModels(Port):
             if owner == campaign_id
         ]
 
+    def recent(self, campaign_id: int, limit: int) -> list[r.Model]:
+        return self.all(campaign_id)[::-1][:limit]
+
+
+class FakeSeats(Port):
+    def get(self, campaign_id: int) -> r.Seat | None:
+        return self.rows.seats.get(campaign_id)
+
+    def lock(self, campaign_id: int) -> r.Seat:
+        return self.rows.seats.setdefault(campaign_id, r.Seat(campaign_id))
+
+    def save(self, seat: r.Seat, *, seen: bool = False, failed: bool = False) -> None:
+        now = self.clock.now()
+        self.rows.seats[seat.campaign_id] = stored(
+            seat,
+            "versions",
+            seen_at=now if seen else seat.seen_at,
+            failed_at=now if failed else seat.failed_at,
+        )
+
 
 class FakeSuggestions(Port):
     def add(self, suggestion: r.Suggestion) -> r.Suggestion:
@@ -81,6 +107,15 @@ class FakeSuggestions(Port):
 
     def get(self, id: int) -> r.Suggestion | None:
         return self.rows.suggestions.get(id)
+
+    def recent(self, campaign_id: int, limit: int) -> list[r.Suggestion]:
+        mine = [each for each in self.rows.suggestions.values() if each.campaign_id == campaign_id]
+        newest = sorted(mine, key=lambda each: -each.number)[:limit]
+        return [replace(each, snapshot=_without_points(each.snapshot), candidates=[]) for each in newest]
+
+
+def _without_points(snapshot: r.Json) -> r.Json:
+    return {name: each for name, each in snapshot.items() if name not in ("pending", "staged")}
 
 
 class FakeInquiries(Port):

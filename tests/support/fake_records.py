@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from fake_rows import Port, plain, stored
 
 from labqueue.states import Outcome, State, Verdict
 from models.domain import records as r
+from models.domain.ordering import Flow, rate
 
 _RESULT_JSON = ("outputs", "extra", "noise", "actual", "artifacts", "body")
 
@@ -75,11 +76,18 @@ class FakeCampaigns(Port):
         key = (campaign_id, kind, number)
         if key in self.rows.versions:
             raise self.rows.conflict(f"Version {number} of this {kind} exists already.")
-        self.rows.versions[key] = (plain(body), actor, reason)
+        self.rows.versions[key] = (plain(body), actor, reason, self.clock.now())
 
     def version(self, campaign_id: int, kind: str, number: int) -> r.Json:
         found = self.rows.versions.get((campaign_id, kind, number))
         return found[0] if found else None
+
+    def versions(self, campaign_id: int) -> list[r.Version]:
+        return [
+            r.Version(kind, number, body, actor, reason, at)
+            for (owner, kind, number), (body, actor, reason, at) in self.rows.versions.items()
+            if owner == campaign_id
+        ]
 
     def all(self, *, state: str | None = None) -> list[r.Campaign]:
         rows = self.rows.campaigns
@@ -91,6 +99,15 @@ class FakeCampaigns(Port):
             for each in self.all()
             if each.queue == queue and each.state != "finished"
         ]
+
+    def share(self, campaign_id: int) -> float:
+        mine = self.rows.campaigns[campaign_id]
+        flows = [
+            Flow(each.id, each.owner, weight, each.weight, each.finish_tag)
+            for each, weight in self.flows(mine.queue)
+            if each.id == campaign_id or (each.state == "active" and each.strategy["method"] != "caller")
+        ]
+        return rate(flows, campaign_id) / sum(rate(flows, each.campaign_id) for each in flows)
 
     def owner(self, name: str) -> float:
         return self.rows.owners.setdefault(name, 1.0)
@@ -188,10 +205,39 @@ class FakeResults(Port):
         if not outputs and not infeasible:
             return None
         outcome = Outcome.MEASURED if outputs else Outcome.INFEASIBLE
-        return r.TrainingRow(experiment.id, parameters, outputs, noise, outcome, newest)
+        further = self._replicates(experiment.id, outputs, revision)
+        return r.TrainingRow(experiment.id, parameters, outputs, noise, outcome, newest, further)
+
+    def _replicates(
+        self, experiment_id: int, outputs: Collection[str], revision: int
+    ) -> dict[str, tuple[float, ...]]:
+        found: dict[str, tuple[float, ...]] = {}
+        for each in self.rows.readings.values():
+            if (
+                each.experiment_id == experiment_id
+                and each.output in outputs
+                and not each.current
+                and each.retired_seq is None
+                and self.rows.results[each.result_seq].outcome is Outcome.MEASURED
+                and self._known(each.result_seq, revision)
+                and not self._known(self.rows.retired.get(each.result_seq), revision)
+            ):
+                found[each.output] = (*found.get(each.output, ()), each.value)
+        return found
 
     def _known(self, seq: int | None, revision: int) -> bool:
         return seq is not None and self.rows.revisions.get(seq, revision + 1) <= revision
+
+    def reported(self, campaign_id: int) -> list[r.Json]:
+        return [
+            each.actual
+            for each in self.rows.results.values()
+            if each.campaign_id == campaign_id and each.actual
+        ]
+
+    def measured(self, campaign_id: int) -> list[str]:
+        mine = {e.id for e in self.rows.experiments.values() if e.campaign_id == campaign_id}
+        return sorted({each.output for each in self.rows.readings.values() if each.experiment_id in mine})
 
 
 class FakeEvents(Port):

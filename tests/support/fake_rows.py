@@ -10,6 +10,7 @@ from uuid import UUID
 
 from labqueue.errors import ConflictError
 from models.domain import records as r
+from services.ports import PoolRow
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ class Rows:
         self.owners: dict[str, float] = {}
         self.queues: dict[str, r.Queue] = {}
         self.campaigns: dict[int, r.Campaign] = {}
-        self.versions: dict[tuple[int, str, int], tuple[r.Json, str, str]] = {}
+        self.versions: dict[tuple[int, str, int], tuple[r.Json, str, str, datetime]] = {}
         self.experiments: dict[int, r.Experiment] = {}
         self.attempts: dict[UUID, r.Attempt] = {}
         self.instruments: dict[str, r.Instrument] = {}
@@ -41,10 +42,13 @@ class Rows:
         self.epochs: dict[str, str] = {}
         self.jobs: dict[tuple[int, str], r.Job] = {}
         self.models: dict[tuple[int, int], r.Model] = {}
+        self.seats: dict[int, r.Seat] = {}
         self.suggestions: dict[int, r.Suggestion] = {}
         self.inquiries: dict[UUID, r.Inquiry] = {}
         self.tokens: dict[UUID, r.Token] = {}
         self.artifacts: dict[str, r.Artifact] = {}
+        self.pools: dict[int, r.Pool] = {}
+        self.pool_rows: dict[str, dict[str, PoolRow]] = {}  # by file
         self.webhooks: dict[UUID, r.Webhook] = {}
         self.stamps: dict[int, datetime] = {}
         self.leases: dict[str, tuple[str, datetime]] = {}

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from fake_rows import Port, plain, stored
 
+from labqueue.problem import Value
 from labqueue.states import State
 from models.domain import records as r
 
@@ -110,6 +111,12 @@ class FakeExperiments(Port):
     def set_ready(self, campaign_id: int, ready: bool) -> None:
         for each in self.of_campaign(campaign_id, IN_FLIGHT):
             self.rows.experiments[each.id] = replace(each, ready=ready)
+
+    def introduce(self, campaign_id: int, parameter: str, value: Value) -> None:
+        for each in self._all():
+            if each.campaign_id == campaign_id and each.planned is not None and parameter not in each.planned:
+                planned = {**each.planned, parameter: value}
+                self.rows.experiments[each.id] = replace(each, planned=planned)
 
     def lock_expired(self, limit: int) -> list[r.Experiment]:
         now = self.clock.now()
@@ -216,6 +223,20 @@ class FakeAttempts(Port):
         found = [each for each in self.rows.attempts.values() if each.experiment_id == experiment_id]
         return sorted(found, key=lambda each: each.number)
 
+    def durations(self, campaign_id: int, limit: int) -> list[float]:
+        ends = ("completed", "partial")
+        found = [
+            (experiment.id, each.number, (each.ended_at - each.claimed_at).total_seconds())
+            for each in self.rows.attempts.values()
+            for experiment in [self.rows.experiments[each.experiment_id]]
+            if experiment.campaign_id == campaign_id
+            and experiment.state is State.COMPLETED
+            and each.end in ends
+            and each.ended_at
+            and each.claimed_at
+        ]
+        return [seconds for _, _, seconds in sorted(found, reverse=True)[:limit]]
+
     def extend_live(self, seconds: float) -> int:
         live = self._live()
         for each in live:
@@ -241,6 +262,16 @@ class FakeInstruments(Port):
 
     def all(self) -> list[r.Instrument]:
         return [self.rows.instruments[name] for name in sorted(self.rows.instruments)]
+
+    def serving(self, queue: str, within: float) -> list[r.Serving]:
+        since = self.clock.now() - timedelta(seconds=within)
+        live = [each.instrument for each in self.rows.attempts.values() if each.live]
+        return [
+            r.Serving(each.name, live.count(each.name), each.asks)
+            for each in self.all()
+            if each.queue == queue and each.state == "active" and each.blocked_by is None
+            if each.last_seen is not None and each.last_seen > since
+        ]
 
 
 class FakeClaims(Port):

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from uuid import UUID
 
 from fake_learning import (
@@ -20,10 +21,12 @@ from fake_learning import (
     FakeJobs,
     FakeLiveness,
     FakeModels,
+    FakeSeats,
     FakeSuggestions,
     FakeTokens,
     FakeWebhooks,
 )
+from fake_pools import FakePools
 from fake_records import FakeBatches, FakeCampaigns, FakeEvents, FakeOutbox, FakeQueues, FakeResults
 from fake_rows import Clock, Rows
 from fake_runs import FakeAttempts, FakeClaims, FakeExperiments, FakeInstruments
@@ -32,10 +35,12 @@ from services import ports
 
 
 class FakeClock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that stands still until it is told to go on. No two begin at the same moment, as no two databases do."""
 
-    def __init__(self, start: datetime = datetime(2026, 11, 1, 8, tzinfo=UTC)) -> None:
-        self._now = start
+    _made = count()
+
+    def __init__(self) -> None:
+        self._now = datetime(2026, 11, 1, 8, tzinfo=UTC) + timedelta(microseconds=next(self._made))
 
     def now(self) -> datetime:
         return self._now
@@ -78,10 +83,12 @@ class FakeTransaction:
         self.outbox = FakeOutbox(rows, clock)
         self.jobs = FakeJobs(rows, clock)
         self.models = FakeModels(rows, clock)
+        self.seats = FakeSeats(rows, clock)
         self.suggestions = FakeSuggestions(rows, clock)
         self.inquiries = FakeInquiries(rows, clock)
         self.tokens = FakeTokens(rows, clock)
         self.artifacts = FakeArtifacts(rows, clock)
+        self.pools = FakePools(rows, clock)
         self.webhooks = FakeWebhooks(rows, clock)
         self.liveness = FakeLiveness(rows, clock)
 

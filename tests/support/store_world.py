@@ -69,7 +69,7 @@ class Filler:
             reason="",
             problem={"outputs": ["yield"]},
             problem_version=1,
-            strategy={"method": "sobol"},
+            strategy={"method": "design"},
             strategy_version=1,
             weight=1.0,
             seed=42,

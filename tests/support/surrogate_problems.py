@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 from labqueue.problem import (
     MINIMIZE,
+    WEIGHTED,
     Categorical,
     Continuous,
     Discrete,
@@ -30,7 +32,7 @@ HILL = Problem(
     (Objective("height"),),
 )
 
-#: One of each kind, and constraints that tie them.
+#: One of each plain kind, and constraints that tie them.
 MIXED = Problem(
     (
         Continuous("a", 0, 1),
@@ -49,6 +51,7 @@ MIXED = Problem(
         Linear((("cycles", 1.0), ("stages", 10.0)), "<=", 45.0),
         Linear((("rate", 1.0), ("size", 10.0)), ">=", 8.0),
     ),
+    combine=WEIGHTED,
 )
 
 #: Six points in all.
@@ -59,12 +62,81 @@ FINITE = Problem(
 )
 
 
+def problem(*parameters: dict[str, Any], constraints: list[dict[str, Any]] | None = None) -> Problem:
+    """A problem with one output, `yield`, which is maximized, as a definition says it."""
+    return Problem.from_json(
+        {
+            "parameters": list(parameters),
+            "constraints": constraints or [],
+            "outputs": [{"name": "yield"}],
+            "objectives": [{"output": "yield"}],
+        }
+    )
+
+
+def number(name: str, low: float = 0.0, high: float = 1.0, **more: Any) -> dict[str, Any]:
+    return {"name": name, "kind": "continuous", "low": low, "high": high, **more}
+
+
+def category(name: str, *categories: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "kind": "categorical", "categories": list(categories), **more}
+
+
+#: Every kind of parameter and of constraint.
+EVERY_KIND = problem(
+    number("temperature", 20, 120, step=5, unit="degC"),
+    number("rate", 1e-4, 1, log=True),
+    {"name": "turns", "kind": "integer", "low": 1, "high": 1000, "log": True},
+    {"name": "pore", "kind": "discrete", "values": [0.1, 1, 10], "log": True},
+    category("grade", "low", "middle", "high", ordered=True),
+    category(
+        "solvent",
+        *"abcd",
+        unavailable=["b"],
+        descriptors={each: {"x": at, "y": at * at, "z": at % 2} for at, each in enumerate("abcd")},
+    ),
+    {"name": "pressure", "kind": "fixed", "value": 3.0},
+    {"name": "humidity", "kind": "context", "low": 0, "high": 100},
+    {"name": "lot", "kind": "context", "categories": ["A", "B"]},
+    category("base", "none", "K", "Na"),
+    number("amount", 0.5, 3, when={"parameter": "base", "is": ["K", "Na"]}),
+    {"name": "washes", "kind": "integer", "low": 1, "high": 5, "when": {"parameter": "base", "is": "K"}},
+    number("part a"),
+    number("part b"),
+    number("part c"),
+    constraints=[
+        {"coefficients": {"temperature": 1, "amount": 20, "pressure": 1}, "operator": "<=", "bound": 130},
+        {"kind": "mixture", "parameters": ["part a", "part b", "part c"], "at_most": 2, "least": 0.05},
+        {"kind": "expression", "rule": "rate * turns <= 50 + temperature / 2"},
+        {"kind": "excluded", "combination": {"solvent": ["a"], "temperature": {"low": 80}}},
+        {"kind": "excluded", "combination": {"grade": "high", "pore": 10}},
+    ],
+)
+
+#: Six parts in steps of a tenth: 3003 points in a space of 1.8 million.
+PLATE = problem(
+    *(number(f"part {place}", step=0.1) for place in range(6)),
+    constraints=[{"kind": "mixture", "parameters": [f"part {place}" for place in range(6)]}],
+)
+
+#: Hardly any of the box is left, in two pieces.
+CURVED = problem(
+    number("x", -2, 2),
+    number("y", -2, 2),
+    {"name": "size", "kind": "integer", "low": 1, "high": 9},
+    constraints=[
+        {"kind": "expression", "rule": "x^2 + y^2 <= 0.01 * size"},
+        {"kind": "expression", "rule": "x * y >= 0.001"},
+    ],
+)
+
+
 def hill(point: Point) -> float:
     return -((float(point["x"]) - 3) ** 2) / 20 - (math.log10(float(point["y"])) + 1) ** 2
 
 
-def measured(problem: Problem, point: Point, **outputs: float) -> Observation:
-    return Observation(point, problem.score(outputs), outputs)
+def measured(problem: Problem, point: Point, **outputs: float | str) -> Observation:
+    return Observation(point, {name: problem.output(name).encode(value) for name, value in outputs.items()})
 
 
 def hill_rows(points: list[Point]) -> tuple[Observation, ...]:

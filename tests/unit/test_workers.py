@@ -198,6 +198,28 @@ def test_a_step_that_fails_stops_none_of_the_others_and_works_again() -> None:
     assert taken[8:] == ["mended", "good", "mended", "good", "rare"]
 
 
+def test_news_that_comes_too_soon_is_not_forgotten() -> None:
+    taken: list[float] = []
+    now = [0.0]
+    steps = Round(Step("commands", lambda: taken.append(now[0]), every=1.0, urgent=0.125))
+
+    def run(at: float, news: bool = False) -> None:
+        now[0] = at
+        steps.run(at, news)
+
+    run(0.0)
+    assert steps.rest(0.0) is None, "nothing presses"
+    run(0.0625, news=True)
+    assert taken == [0.0] and steps.rest(0.0625) == 0.0625
+    run(0.125)
+    assert taken == [0.0, 0.125], "as soon as it may, without further news"
+    assert steps.rest(0.125) is None
+    run(0.25)
+    assert len(taken) == 2
+    run(1.125)
+    assert len(taken) == 3
+
+
 def test_what_differs_between_then_and_now_is_said_candidate_by_candidate() -> None:
     then = [{"parameters": {"x": 1.0}, "origin": "design"}, {"parameters": {"x": 2.0}}]
     assert differences(then, then) == []
@@ -208,4 +230,5 @@ def test_what_differs_between_then_and_now_is_said_candidate_by_candidate() -> N
         'candidate 1, parameters: then {"x": 1.0}, now {"x": 1.5}',
         'candidate 2: only then: {"parameters": {"x": 2.0}}',
     ]
-    assert "Suggestion 7 differs:" in report(7, 2, lines)
+    assert "Suggestion 7 differs:" in report(7, 2, lines) and "Other library versions" in report(7, 2, lines)
+    assert "Its deadline cut it" in report(7, 2, lines, cut=True)

@@ -1,4 +1,4 @@
-"""Labqueue for instrument computers: the vocabulary, the client and the serve loop.
+"""Labqueue for instrument computers and learners: the vocabulary, the client and the serve loops.
 
 import labqueue
 
@@ -35,13 +35,33 @@ if TYPE_CHECKING:
     )
     from .experiment import Experiment
     from .journal import SpoolError
+    from .learning import Taught, serve_learner
     from .measured import Artifact, Result
-    from .problem import Categorical, Continuous, Discrete, Integer, Linear, Objective, Output, Problem
+    from .problem import (
+        Among,
+        Categorical,
+        Context,
+        Continuous,
+        Discrete,
+        Excluded,
+        Expression,
+        Fixed,
+        Integer,
+        Linear,
+        Mixture,
+        Objective,
+        OutcomeConstraint,
+        Output,
+        Pool,
+        Problem,
+        When,
+        Within,
+    )
     from .serving import serve
     from .session import Served
     from .spool import Spool
     from .states import LostLease, Outcome, State, Verdict
-    from .strategy import StopRules, Strategy
+    from .strategy import Design, Plateau, Share, StopRules, Strategy
 
 __version__ = "0.1.0"
 
@@ -53,17 +73,20 @@ _HOMES = {
     "KeyReusedError LabqueueError LeaseLostError NotFoundError Suspect TooLargeError UnavailableError",
     "experiment": "Experiment",
     "journal": "SpoolError",
+    "learning": "Taught serve_learner",
     "measured": "Artifact Result",
-    "problem": "Categorical Continuous Discrete Integer Linear Objective Output Problem",
+    "problem": "Among Categorical Context Continuous Discrete Excluded Expression Fixed Integer Linear Mixture Objective "
+    "OutcomeConstraint Output Pool Problem When Within",
     "serving": "serve",
     "session": "Served",
     "spool": "Spool",
     "states": "LostLease Outcome State Verdict",
-    "strategy": "StopRules Strategy",
+    "strategy": "Design Plateau Share StopRules Strategy",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "Among",
     "Artifact",
     "Assignment",
     "Cancelled",
@@ -71,12 +94,17 @@ __all__ = [
     "Claimed",
     "Client",
     "ConflictError",
+    "Context",
     "Continuous",
     "DeniedError",
+    "Design",
     "Discrete",
+    "Excluded",
     "Experiment",
+    "Expression",
     "Failed",
     "FieldError",
+    "Fixed",
     "Infeasible",
     "InstrumentTakenError",
     "Integer",
@@ -89,25 +117,34 @@ __all__ = [
     "LeaseState",
     "Linear",
     "LostLease",
+    "Mixture",
     "NotFoundError",
     "Objective",
     "Outcome",
+    "OutcomeConstraint",
     "Output",
+    "Plateau",
+    "Pool",
     "Probe",
     "Problem",
     "Renewed",
     "Result",
     "Served",
+    "Share",
     "Spool",
     "SpoolError",
     "State",
     "StopRules",
     "Strategy",
     "Suspect",
+    "Taught",
     "TooLargeError",
     "UnavailableError",
     "Verdict",
+    "When",
+    "Within",
     "serve",
+    "serve_learner",
 ]
 
 

@@ -39,7 +39,11 @@ class Assignment:
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Assignment:
         outputs = tuple(
-            Output(str(each.get("name", "")), str(each.get("unit") or ""))
+            Output(
+                str(each.get("name", "")),
+                str(each.get("unit") or ""),
+                classes=tuple(str(label) for label in each.get("classes") or ()),
+            )
             for each in body.get("outputs") or ()
         )
         return cls(

@@ -193,6 +193,35 @@ class Client:
         """pause or clear."""
         return self._post(f"/instruments/{segment(name)}/{action}", {"reason": reason})
 
+    # -- pools
+
+    def upload_pool(
+        self, name: str, open_file: Callable[[], BinaryIO], size: int, *, id: str = "id",
+        categories: Sequence[str] = (),
+    ) -> dict[str, Any]:  # fmt: skip
+        """Sends a table of rows that may be run, CSV or Parquet; `open_file` opens it for reading, once for each try.
+
+        id: the column of the ids. categories: columns that are none of numbers, though they look so. The same rows
+        again are one effect, others the pool's next version. InvalidError names the faulty lines.
+        """
+        answer: dict[str, Any] = self.transport.upload(
+            f"/pools/{segment(name)}", open_file, size, retry_for=self.transport.retry_for, method="POST",
+            query={"id": id, "category": list(categories)}, wait=600.0,
+        )  # fmt: skip
+        return answer
+
+    def pools(self) -> list[dict[str, Any]]:
+        """The newest version of each."""
+        return self._list("/pools")
+
+    def pool(self, name: str) -> dict[str, Any]:
+        """Its newest version, with all `versions`."""
+        return self._get(f"/pools/{segment(name)}")
+
+    def pool_row(self, name: str, row: str) -> dict[str, Any]:
+        """A row of the newest version."""
+        return self._get(f"/pools/{segment(name)}/rows/{segment(row)}")
+
     # -- campaigns
 
     def campaigns(self) -> list[dict[str, Any]]:
@@ -221,8 +250,32 @@ class Client:
             f"/campaigns/{segment(name)}/strategy", {"strategy": dict(strategy), "reason": reason}
         )
 
+    def change_problem(
+        self, campaign: str, problem: Mapping[str, Any], reason: str = "", *,
+        strategy: Mapping[str, Any] | None = None, version: int | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Gives a running campaign a new version of its problem; the same one again changes nothing.
+
+        strategy: changed with it. version: the version that was edited, ConflictError where it is not the present
+        one. Answers the `campaign`, the suggestions that were `superseded`, and what people staged that is now
+        `outside`. InvalidError names everything that cannot change while the campaign runs.
+        """
+        body: dict[str, Any] = {"problem": dict(problem), "reason": reason}
+        more = {"strategy": None if strategy is None else dict(strategy), "version": version}
+        body.update({key: value for key, value in more.items() if value is not None})
+        return self._put(f"/campaigns/{segment(campaign)}/problem", body)
+
+    def versions(self, campaign: str) -> list[dict[str, Any]]:
+        """Every problem and strategy that it had, with who, when and why."""
+        return self._list(f"/campaigns/{segment(campaign)}/versions")
+
     def models(self, campaign: str) -> list[dict[str, Any]]:
+        """Every model version with its metrics: over the versions, the learning curve."""
         return self._list(f"/campaigns/{segment(campaign)}/models")
+
+    def calibration(self, campaign: str) -> list[dict[str, Any]]:
+        """What was expected of the experiments that a model chose, against what came, by output."""
+        return self._list(f"/campaigns/{segment(campaign)}/calibration")
 
     # -- experiments
 
@@ -301,6 +354,11 @@ class Client:
         """What the model expects at these points."""
         path = f"/campaigns/{segment(campaign)}/predict"
         return self._send("POST", path, {"points": [dict(each) for each in points], "wait": wait}, wait=wait)
+
+    def await_training(self, campaign: str, seconds: float = 600.0, wait: float = 30.0) -> dict[str, Any]:
+        """A model that has seen every result up to now: its version and metrics; `seconds` until the question expires."""
+        path = f"/campaigns/{segment(campaign)}/train"
+        return self._send("POST", path, {"seconds": seconds, "wait": wait}, wait=wait)
 
     def inquiry(self, name: str, wait: float = 0.0) -> dict[str, Any]:
         answer: dict[str, Any] = self.transport.request(

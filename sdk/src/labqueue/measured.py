@@ -29,7 +29,7 @@ class Artifact:
 class Result:
     """What was measured.
 
-    outputs: name -> number, in the output's unit. outstanding: outputs that follow later. noise: standard
+    outputs: name -> number, in the output's unit, or one of its labels. outstanding: outputs that follow later. noise: standard
     deviations, where they are known. actual: parameters as they really were, where they differ from the plan.
     comment: anything a person should read beside it.
     """

@@ -11,6 +11,9 @@ from .errors import FieldError
 
 _MISSING: Any = object()
 
+#: Letters of a name, a category, a label.
+LINE_LIMIT = 200
+
 
 class Reader:
     """Typed access to a JSON object; what is wrong is appended to `errors` and a harmless value returned."""
@@ -58,8 +61,7 @@ class Reader:
         if not isinstance(value, str) or (default is _MISSING and not value.strip()):
             self.wrong(_join(place, key), "must be text.", value)
             return ""
-        if len(value) > limit or not all(letter.isprintable() for letter in value.replace("\n", "")):
-            self.wrong(_join(place, key), f"must be printable text of at most {limit} letters.", value[:50])
+        self.printable(value, _join(place, key), limit)
         return value
 
     def number(self, body: Mapping[str, Any], key: str, place: str, default: Any = _MISSING) -> float:
@@ -67,18 +69,27 @@ class Reader:
         if value is _MISSING:
             return 0.0
         if not _finite(value):
-            self.wrong(_join(place, key), "must be a finite number.", value)
+            self.wrong(_join(place, key), "must be a finite number.", value, hint=_unquoted(value))
             return 0.0
         return float(value)
 
     def whole(
-        self, body: Mapping[str, Any], key: str, place: str, default: Any = _MISSING, low: int = 0
+        self,
+        body: Mapping[str, Any],
+        key: str,
+        place: str,
+        default: Any = _MISSING,
+        low: int = 0,
+        high: int | None = None,
     ) -> int:
         value = self._get(body, key, place, default)
         if value is _MISSING:
             return low
         if not _finite(value) or value != int(value) or value < low:
             self.wrong(_join(place, key), f"must be a whole number of at least {low}.", value)
+            return low
+        if high is not None and value > high:
+            self.wrong(_join(place, key), f"must be at most {high:,}.", value, high)
             return low
         return int(value)
 
@@ -107,7 +118,21 @@ class Reader:
         good = [item for item in items if isinstance(item, str) and item.strip()]
         if len(good) != len(items) or not items:
             self.wrong(_join(place, key), "must be a list of texts, not empty.", list(items)[:10])
+        for item in good:
+            self.printable(item, _join(place, key), LINE_LIMIT)
         return good
+
+    def distinct(self, values: Sequence[Any], key: str, place: str) -> tuple[Any, ...]:
+        if len(set(values)) != len(values):
+            self.wrong(_join(place, key), "has the same entry twice.", list(values)[:10])
+        return tuple(values)
+
+    def printable(self, value: str, place: str, limit: int) -> None:
+        """Notes a text that is too long or cannot be shown; what is as short as a name is on one line."""
+        lines = value.splitlines() if limit > LINE_LIMIT else [value]
+        if len(value) > limit or not all(line.isprintable() for line in lines):
+            one = "" if limit > LINE_LIMIT else " on one line"
+            self.wrong(place, f"must be printable text{one} of at most {limit} letters.", value[:50])
 
     def numbers(self, body: Mapping[str, Any], key: str, place: str) -> list[float]:
         items = self._list(body, key, place, _MISSING)
@@ -138,6 +163,18 @@ def _finite(value: Any) -> bool:
         return math.isfinite(value)
     except OverflowError:  # a whole number beyond every float
         return False
+
+
+def _unquoted(value: Any) -> str:
+    """What to do about a number that came as text: YAML takes 1e-4 for text."""
+    if isinstance(value, str) and len(value) < LINE_LIMIT:
+        try:
+            found = float(value)
+        except ValueError:
+            return ""
+        if math.isfinite(found):
+            return "It is text: write it without quotes (YAML takes 1e-4 for text; 1.0e-4 is a number)."
+    return ""
 
 
 def _join(place: str, key: str) -> str:

@@ -44,7 +44,7 @@ def serve(
     queue, DeniedError for a token that may not.
     """
     many = hasattr(target, "start") and hasattr(target, "check")
-    _speak()
+    speak()
     _check(target, many, batch, at_least, within, slots, poll, heartbeat, limit)
     folder = spool or default_folder(instrument)
     with Client(url, token) as client, Stop(stop) as asked, Spool(folder, client.url) as store:
@@ -64,7 +64,7 @@ def serve(
         return served
 
 
-def _speak() -> None:
+def speak() -> None:
     """A program that says nothing about logging still shows what its instrument does."""
     if not log.hasHandlers() and log.level == logging.NOTSET:
         handler = logging.StreamHandler()

@@ -24,7 +24,13 @@ AT_ONCE = b"\nlabqueue: stopping now.\n"
 
 
 class Stop:
-    """Whether to go on. As a context, it listens to signals where this is the main thread."""
+    """Whether to go on. As a context, it listens to signals where this is the main thread.
+
+    `gently`: what the first signal says; `patient`: it lets the caller's code end.
+    """
+
+    gently = GENTLY
+    patient = True
 
     def __init__(self, event: threading.Event | None = None) -> None:
         self._event = event
@@ -85,7 +91,8 @@ class Stop:
 
     @contextmanager
     def breakable(self) -> Iterator[None]:
-        """While the caller's code runs: a second signal raises KeyboardInterrupt in it."""
+        """While the caller's code runs: a second signal (where we are not patient, the first) raises
+        KeyboardInterrupt in it."""
         self._breakable = True
         try:
             yield
@@ -111,12 +118,12 @@ class Stop:
     def _signalled(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
         self.wake()
-        _say(GENTLY if self._signals == 1 else AT_ONCE)
+        _say(self.gently if self._signals == 1 else AT_ONCE)
         if self._signals > 1:
             # The third signal finds the default handlers.
             self._restore()
-            if self._breakable:
-                raise KeyboardInterrupt
+        if self._breakable and (self._signals > 1 or not self.patient):
+            raise KeyboardInterrupt
 
 
 def _say(text: bytes) -> None:

@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO, Callable, Union
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -93,13 +94,17 @@ class Transport:
         )
         return self._decode(answer[1])
 
-    def upload(self, path: str, open_file: Callable[[], BinaryIO], size: int, *, retry_for: float) -> Any:
-        """PUTs a file's raw bytes; `open_file` is called again for each try."""
+    def upload(
+        self, path: str, open_file: Callable[[], BinaryIO], size: int, *, retry_for: float,
+        method: str = "PUT", query: Mapping[str, Any] | None = None, wait: float = 60.0,
+    ) -> Any:  # fmt: skip
+        """Sends a file's raw bytes; `open_file` is called again for each try. wait: how long the server may take
+        beyond the timeout when it has them all."""
 
         def once() -> tuple[int, bytes]:
             headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
             with open_file() as file:
-                return self._exchange("PUT", self._target(path, None), file, headers, 60.0, None)
+                return self._exchange(method, self._target(path, query), file, headers, wait, None)
 
         return self._decode(self._retrying(once, retry_for, None)[1])
 
@@ -181,7 +186,8 @@ class Transport:
     ) -> tuple[int, bytes]:  # fmt: skip
         connection, used = self._kept()
         try:
-            connection.request(method, target, body=body, headers={**self._headers, **headers})
+            with suppress(BrokenPipeError):  # a server that refuses a body answers before it has heard it all
+                connection.request(method, target, body=body, headers={**self._headers, **headers})
             sock = connection.sock
             assert sock is not None
             if until is not None:
@@ -244,7 +250,7 @@ class Transport:
     def _target(self, path: str, query: Mapping[str, Any] | None) -> str:
         where = self._base + (path[1:] if path.startswith("//") else PREFIX + path)
         asked = {name: value for name, value in (query or {}).items() if value is not None}
-        return f"{where}?{urlencode(asked)}" if asked else where
+        return f"{where}?{urlencode(asked, doseq=True)}" if asked else where
 
     # -- answers
 

@@ -14,12 +14,13 @@ from labqueue.strategy import Strategy
 from models.domain import records as r
 from services.api import shapes
 from services.api.answers import Json, page
+from services.api.calibration import calibration_json
 from services.api.call import Admitted, Call
 from services.api.listings import campaign_json, campaigns_json
 from services.api.names import Named, find_campaign
 from services.api.schemas import Body, Name, Number, Reason, Text, Whole
 from services.api.spec import says
-from services.flow import define, steer
+from services.flow import define, edit, steer
 from services.ports import Store
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"])
@@ -42,6 +43,16 @@ class StrategyBody(Body):
     """A new version of the strategy; the old ones are kept."""
 
     strategy: dict[str, Any]
+    reason: Text = ""
+
+
+class ProblemBody(Body):
+    """A new version of the problem; the old ones are kept. `strategy`: changed with it, where the present one does
+    not fit; `version`: the one that was edited, refused where another is the present one by now."""
+
+    problem: dict[str, Any]
+    strategy: dict[str, Any] | None = None
+    version: Annotated[Whole, Field(ge=1)] | None = None
     reason: Text = ""
 
 
@@ -80,8 +91,47 @@ CAMPAIGN = {
         "parameters": {"tau": 0.5, "solvent": "ethanol"},
         "outputs": {"yield": 87.0},
     },
+    "front": [],
+    "learner": None,
     "created_at": "2026-01-31T12:00:00Z",
     "finished_at": None,
+}
+EDITED = {
+    "campaign": CAMPAIGN,
+    "superseded": [{"id": 22, "code": "snar-22"}],
+    "outside": [
+        {
+            "id": 23,
+            "code": "snar-23",
+            "errors": [
+                {
+                    "field": "tau",
+                    "message": "is outside 0.5 to 1.5 min.",
+                    "value": 2.0,
+                    "allowed": "0.5 to 1.5 min",
+                    "hint": "",
+                }
+            ],
+        }
+    ],
+}
+VERSION = {
+    "kind": "problem",
+    "number": 2,
+    "actor": "person:anna",
+    "reason": "the pump is worn out",
+    "at": "2026-01-31T12:00:00Z",
+    "body": EXAMPLE["problem"],
+}
+
+CALIBRATION = {
+    "output": "yield",
+    "n": 21,
+    "coverage50": 0.52,
+    "coverage95": 0.95,
+    "z_mean": 0.1,
+    "z_sd": 1.04,
+    "rmse": 1.9,
 }
 
 
@@ -151,13 +201,70 @@ async def show_campaign(campaign: Named, call: Admitted) -> Response:
     ),
 )
 async def change_strategy(campaign: Named, call: Admitted) -> Response:
-    """A numbered version, with who and why; it takes effect with the next suggestion."""
+    """A numbered version, with who and why; it takes effect with the next suggestion. The same again changes nothing."""
     call.caller.must_own(campaign)
     body = await call.read(StrategyBody)
     changed = await call.act(
         define.change_strategy, call.store, campaign, body.strategy, body.reason, call.actor
     )
     return Json(await call.run(campaign_json, call.store, changed))
+
+
+@router.put(
+    "/{campaign}/problem",
+    summary="Change the problem of a running campaign",
+    **says(
+        ProblemBody,
+        example={"problem": EXAMPLE["problem"], "version": 1, "reason": "the pump is worn out"},
+        answer=EDITED,
+        problems=(404, 409, 422),
+    ),
+)
+async def change_problem(campaign: Named, call: Admitted) -> Response:
+    """A numbered version, with who and why. Results stay; suggestions that are now outside are `superseded`; what
+    people staged, pinned or approved and is now outside stays, and is listed. The same problem again changes nothing.
+    """
+    call.caller.must_own(campaign)
+    body = await call.read(ProblemBody)
+    found = await call.act(
+        edit.change_problem,
+        call.store,
+        campaign,
+        body.problem,
+        body.reason,
+        call.actor,
+        strategy=body.strategy,
+        version=body.version,
+    )
+    outside = [
+        {"id": each.experiment.id, "code": each.experiment.code, "errors": [e.to_json() for e in each.errors]}
+        for each in found.outside
+    ]
+    return Json(
+        {
+            "campaign": await call.run(campaign_json, call.store, found.campaign),
+            "superseded": [{"id": each.id, "code": each.code} for each in found.superseded],
+            "outside": outside,
+        }
+    )
+
+
+@router.get(
+    "/{campaign}/versions",
+    summary="Every problem and strategy that it had",
+    **says(answer={"items": [VERSION], "next": None}, problems=(404,)),
+)
+async def list_versions(campaign: Named, call: Admitted) -> Response:
+    """In the order in which they were set, each with who and why."""
+    found = await call.run(find_campaign, call.store, campaign)
+    call.caller.must_see(found.name, found.queue)
+    versions = await call.run(_versions, call.store, found.id)
+    return page([shapes.version(each) for each in versions], None)
+
+
+def _versions(store: Store, campaign_id: int) -> list[r.Version]:
+    with store.begin() as tx:
+        return tx.campaigns.versions(campaign_id)
 
 
 @router.get("/{campaign}/models", summary="The trained models", **says(problems=(404,)))
@@ -171,6 +278,19 @@ async def list_models(campaign: Named, call: Admitted) -> Response:
 def _models(store: Store, campaign_id: int) -> list[r.Model]:
     with store.begin() as tx:
         return tx.models.all(campaign_id)
+
+
+@router.get(
+    "/{campaign}/calibration",
+    summary="What was expected, against what came",
+    **says(answer={"items": [CALIBRATION], "next": None}, problems=(404,)),
+)
+async def show_calibration(campaign: Named, call: Admitted) -> Response:
+    """By output, over the experiments that a model chose. An honest model has coverage50 near 0.5, coverage95 near
+    0.95, z_mean near 0 and z_sd near 1; one that is too sure of itself has lower coverages and a larger z_sd."""
+    found = await call.run(find_campaign, call.store, campaign)
+    call.caller.must_see(found.name, found.queue)
+    return page(await call.run(calibration_json, call.store, found), None)
 
 
 def _turn(

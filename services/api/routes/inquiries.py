@@ -18,7 +18,7 @@ from services.api.call import Admitted, Call
 from services.api.names import Named
 from services.api.schemas import WAIT_LIMIT, Body, Wait, Whole
 from services.api.spec import says
-from services.flow import inquire
+from services.flow import awaiting, inquire
 from services.ports import Store
 
 router = APIRouter(tags=["inquiries"])
@@ -37,6 +37,15 @@ class PredictBody(Body):
     """What does the model expect there?"""
 
     points: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=inquire.POINT_LIMIT)]
+    wait: Wait = 30.0
+
+
+class TrainBody(Body):
+    """Wait until a training has seen every result up to now."""
+
+    seconds: Annotated[float, Field(gt=0, le=awaiting.SECONDS_LIMIT, description="until it expires")] = (
+        awaiting.SECONDS
+    )
     wait: Wait = 30.0
 
 
@@ -77,6 +86,36 @@ async def predict(campaign: Named, call: Admitted) -> Response:
     """Mean and spread (standard deviation) of each output, in lab units."""
     body = await call.read(PredictBody)
     return await _ask(call, campaign, "predict", {"points": body.points}, body.wait)
+
+
+@router.post(
+    "/campaigns/{campaign}/train",
+    summary="Wait for a model that has seen every result up to now",
+    **says(
+        TrainBody,
+        example={"seconds": 600, "wait": 30},
+        answer={
+            **ANSWER,
+            "kind": "train",
+            "request": {"data_revision": 118},
+            "answer": {
+                "model_version": 4,
+                "data_revision": 118,
+                "rows": 12,
+                "metrics": {"outputs": {"yield": {"rmse": 0.02}}},
+                "seconds": 0.7,
+            },
+        },
+        problems=(404, 409, 422),
+    ),
+)
+async def train(campaign: Named, call: Admitted) -> Response:
+    """Answers the version and the metrics of that model. 409: no training is to come."""
+    body = await call.read(TrainBody)
+    call.caller.must_own(campaign)
+    ask = awaiting.await_training
+    asked = await call.act(ask, call.store, call.context.ids, campaign, call.actor, body.seconds)
+    return await _wait(call, asked, body.wait)
 
 
 @router.get(

@@ -5,22 +5,11 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from fake_blobs import FakeBlobs
 from flow_lab import PERSON, Lab
 
 from labqueue.errors import InvalidError, NotFoundError
 from services.flow import artifacts
-
-
-class FakeBlobs:
-    def __init__(self) -> None:
-        self.bytes: dict[str, bytes] = {}
-
-    def write(self, sha256: str, body: bytes) -> None:
-        self.bytes[sha256] = body
-
-    def read(self, sha256: str) -> bytes | None:
-        return self.bytes.get(sha256)
-
 
 BODY = b"retention time;area\n"
 NAME = hashlib.sha256(BODY).hexdigest()

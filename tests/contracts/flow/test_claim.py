@@ -221,7 +221,7 @@ def test_people_have_no_heartbeat_and_no_rival(lab: Lab) -> None:
 
 
 def test_staleness_is_what_was_learnt_since_it_was_chosen(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=3)
+    campaign = lab.campaign(method="design", depth=3)
     lab.suggest(campaign)
     assert lab.number()
     first, second, _ = lab.claim(max=3).assignments

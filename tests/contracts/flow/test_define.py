@@ -21,7 +21,7 @@ def test_the_same_definition_again_is_one_effect(lab: Lab) -> None:
 def test_another_definition_under_the_name_is_refused(lab: Lab) -> None:
     lab.campaign()
     with pytest.raises(KeyReusedError, match="'snar' with another definition"):
-        lab.campaign(method="sobol")
+        lab.campaign(method="design")
 
 
 def test_a_seed_is_drawn_where_none_is_given_and_kept(lab: Lab) -> None:
@@ -47,7 +47,7 @@ def test_a_finished_campaign_keeps_its_strategy(lab: Lab) -> None:
     lab.campaign()
     steer.finish_campaign(lab.store, "snar", "done", PERSON)
     with pytest.raises(ConflictError, match="finished: done"):
-        define.change_strategy(lab.store, "snar", {"method": "sobol"}, "", PERSON)
+        define.change_strategy(lab.store, "snar", {"method": "design"}, "", PERSON)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_finished_campaign_keeps_its_strategy(lab: Lab) -> None:
         ({"seed": -1}, "seed"),
         ({"seed": 2**31}, "seed"),
         ({"problem": {**PROBLEM, "objectives": []}, "method": "bayesian"}, "problem.objectives"),
-        ({"problem": {"opaque": True, "outputs": [{"name": "y"}]}, "method": "sobol"}, "strategy.method"),
+        ({"problem": {"opaque": True, "outputs": [{"name": "y"}]}, "method": "design"}, "strategy.method"),
     ],
 )
 def test_a_campaign_that_cannot_be_is_refused_by_field(lab: Lab, wish: dict[str, Any], field: str) -> None:

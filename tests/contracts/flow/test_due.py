@@ -17,7 +17,7 @@ def names(lab: Lab, campaign: r.Campaign) -> list[str]:
 
 
 def test_an_empty_queue_wants_a_suggestion_and_says_so_once_in_a_while(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol")
+    campaign = lab.campaign(method="design")
     assert due(lab.store) == [Command("suggest", campaign.id)]
     assert due(lab.store) == []
     lab.elapse(6)
@@ -47,7 +47,7 @@ def test_results_want_a_training_and_a_new_model_a_suggestion(lab: Lab) -> None:
 
 
 def test_nothing_is_sent_while_somebody_is_at_it_and_again_when_he_died(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol")
+    campaign = lab.campaign(method="design")
     lab.learner.meanwhile = killed
     with pytest.raises(Killed):
         lab.suggest(campaign)
@@ -58,7 +58,7 @@ def test_nothing_is_sent_while_somebody_is_at_it_and_again_when_he_died(lab: Lab
 
 
 def test_paused_and_finished_campaigns_want_nothing(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol")
+    campaign = lab.campaign(method="design")
     steer.pause_campaign(lab.store, "snar", "", PERSON)
     assert due(lab.store) == []
     steer.resume_campaign(lab.store, "snar", "", PERSON)
@@ -69,7 +69,7 @@ def test_paused_and_finished_campaigns_want_nothing(lab: Lab) -> None:
 
 
 def test_a_failure_is_tried_again_after_a_while(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol")
+    campaign = lab.campaign(method="design")
 
     def fails() -> None:
         raise ValueError("no descent")

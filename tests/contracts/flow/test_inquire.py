@@ -70,7 +70,7 @@ def test_a_learner_that_fails_is_an_answer(lab: Lab) -> None:
         raise ValueError("singular")
 
     lab.learner.meanwhile = fails
-    assert inquire.answer(lab.store, lab.learner, ask(lab).id).message == "singular"
+    assert inquire.answer(lab.store, lab.learner, ask(lab).id).message == "ValueError: singular"
 
 
 def test_a_question_that_nobody_answers_expires(lab: Lab) -> None:

@@ -150,7 +150,7 @@ def test_doubled_and_late_results_change_no_point(lab: Lab) -> None:
 
 
 def test_the_next_one_waits_for_a_held_one(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", mode="sequential")
+    campaign = lab.campaign(method="design", mode="sequential")
     lab.suggest(campaign)
     held = lab.take()
     lab.lose(held)
@@ -163,7 +163,7 @@ def test_the_next_one_waits_for_a_held_one(lab: Lab) -> None:
 
 
 def test_what_teaches_nothing_holds_nothing_up(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", mode="sequential")
+    campaign = lab.campaign(method="design", mode="sequential")
     lab.suggest(campaign)
     held = lab.take()
     lab.report(held.experiment.id, {}, outcome="suspect", lease=held.lease)
@@ -172,7 +172,7 @@ def test_what_teaches_nothing_holds_nothing_up(lab: Lab) -> None:
 
 
 def test_one_at_a_time_whatever_the_depth(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", mode="sequential", depth=9)
+    campaign = lab.campaign(method="design", mode="sequential", depth=9)
     assert len(lab.suggest(campaign)) == 1
     assert lab.suggest(campaign) == []
     lab.stage([point(1)])

@@ -8,62 +8,21 @@ from typing import Any
 import pytest
 from fake_faults import Killed, killed
 from flow_lab import PERSON, PROBLEM, Lab, point
+from learning_lab import modelled, relearn, run_all, staged
 from store_world import PostgresWorld
 
 from labqueue.errors import LabqueueError
 from labqueue.problem import Problem
 from labqueue.states import State
-from models.domain import records as r
 from models.domain.nearness import distance
-from services.flow import amend, define, recover, review, steer, suggest
+from services.flow import amend, define, recover, review, snapshots, steer, suggest
 from services.flow.planning import DEATHS
-
-
-def value(planned: Any) -> dict[str, float]:
-    """What the fake laboratory measures at a point."""
-    return {"yield": planned["temperature"] / 120 - planned["minutes"] / 600, "purity": 99.0}
-
-
-def run_all(lab: Lab) -> None:
-    """Everything that is staged is run."""
-    for each in lab.claim(max=100).assignments:
-        lab.complete(each, value(each.experiment.planned))
-    lab.number()
-
-
-def modelled(lab: Lab, depth: int = 3, **strategy: Any) -> tuple[r.Campaign, list[r.Experiment]]:
-    """A campaign with a first model and its candidates staged."""
-    campaign = lab.campaign(method="bayesian", initial=3, depth=depth, **strategy)
-    if depth < 3:
-        for number in range(3):
-            lab.report(lab.stage([point(number)])[0].id, {"yield": 0.1, "purity": 1.0})
-        lab.number()
-    else:
-        lab.suggest(campaign)
-        run_all(lab)
-    assert lab.train(campaign) == 1
-    return campaign, lab.suggest(campaign)
-
-
-def relearn(lab: Lab, campaign: r.Campaign) -> int | None:
-    """One more result, from elsewhere, and a newer model."""
-    lab.report(lab.stage([point(4000)])[0].id, {"yield": 0.2, "purity": 1.0})
-    lab.number()
-    return lab.train(campaign)
-
-
-def staged(lab: Lab) -> list[r.Experiment]:
-    with lab.store.begin() as tx:
-        found = tx.campaigns.get("snar")
-        assert found is not None
-        return tx.experiments.of_campaign(found.id, (State.STAGED,))
-
 
 # Filling
 
 
 def test_the_queue_is_filled_to_its_depth_and_not_beyond(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=4)
+    campaign = lab.campaign(method="design", depth=4)
     assert len(lab.suggest(campaign)) == 4
     assert lab.suggest(campaign) == []
     lab.take()
@@ -71,7 +30,7 @@ def test_the_queue_is_filled_to_its_depth_and_not_beyond(lab: Lab) -> None:
 
 
 def test_what_a_person_staged_fills_the_queue_too(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=4)
+    campaign = lab.campaign(method="design", depth=4)
     lab.stage(2)
     lab.stage_one(propose=True)
     assert len(lab.suggest(campaign)) == 1
@@ -93,7 +52,7 @@ def test_a_candidate_says_where_it_comes_from_and_what_is_expected(lab: Lab) -> 
 
 
 def test_held_ones_do_not_fill_the_queue_but_are_pending(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=2)
+    campaign = lab.campaign(method="design", depth=2)
     lab.suggest(campaign)
     held = lab.take()
     lab.lose(held)
@@ -102,7 +61,7 @@ def test_held_ones_do_not_fill_the_queue_but_are_pending(lab: Lab) -> None:
 
 
 def test_everything_in_flight_is_pending(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=2, initial=1)
+    campaign = lab.campaign(method="design", depth=2, initial=1)
     points = [point(number) for number in range(5)]
     lab.stage(points[:4])
     lab.stage(points[4:], propose=True)
@@ -123,7 +82,7 @@ def test_everything_in_flight_is_pending(lab: Lab) -> None:
 
 
 def test_between_a_result_and_its_number_a_point_is_still_pending(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=2)
+    campaign = lab.campaign(method="design", depth=2)
     lab.suggest(campaign)
     done = lab.take()
     lab.complete(done)
@@ -140,7 +99,7 @@ def test_between_a_result_and_its_number_a_point_is_still_pending(lab: Lab) -> N
 @pytest.mark.parametrize("obstacle", ["paused", "finished", "draining", "caller", "budget"])
 def test_nothing_is_suggested_where_nothing_is_wanted(lab: Lab, obstacle: str) -> None:
     rules = {"budget": 1} if obstacle == "budget" else {}
-    campaign = lab.campaign(method="caller" if obstacle == "caller" else "sobol", stop=rules)
+    campaign = lab.campaign(method="caller" if obstacle == "caller" else "design", stop=rules)
     if obstacle == "paused":
         steer.pause_campaign(lab.store, "snar", "", PERSON)
     elif obstacle == "finished":
@@ -153,7 +112,7 @@ def test_nothing_is_suggested_where_nothing_is_wanted(lab: Lab, obstacle: str) -
 
 
 def test_a_budget_is_not_exceeded(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=4, stop={"budget": 6})
+    campaign = lab.campaign(method="design", depth=4, stop={"budget": 6})
     for _ in range(5):
         lab.suggest(campaign)
         run_all(lab)
@@ -161,7 +120,7 @@ def test_a_budget_is_not_exceeded(lab: Lab) -> None:
 
 
 def test_approval_is_asked_for_where_the_strategy_says_so(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=2, approve=True)
+    campaign = lab.campaign(method="design", depth=2, approve=True)
     proposed = lab.suggest(campaign)
     assert {each.state for each in proposed} == {State.PROPOSED}
     assert lab.claim().assignments == () and lab.suggest(campaign) == []
@@ -170,7 +129,7 @@ def test_approval_is_asked_for_where_the_strategy_says_so(lab: Lab) -> None:
 
 
 def test_a_point_that_the_problem_forbids_is_never_staged(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=2)
+    campaign = lab.campaign(method="design", depth=2)
     lab.learner.repeats = [{**point(1), "temperature": 120.5}]
     assert lab.suggest(campaign) == []
     assert lab.states() == {}
@@ -179,7 +138,7 @@ def test_a_point_that_the_problem_forbids_is_never_staged(lab: Lab) -> None:
 
 
 def test_a_failure_is_kept_with_its_reason_and_tried_again(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=2)
+    campaign = lab.campaign(method="design", depth=2)
 
     def fails() -> None:
         raise RuntimeError("no descent")
@@ -195,7 +154,7 @@ def test_a_failure_is_kept_with_its_reason_and_tried_again(lab: Lab) -> None:
 
 
 def test_two_suggesters_at_once_stage_once(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=3)
+    campaign = lab.campaign(method="design", depth=3)
     second: list[Any] = []
     lab.learner.meanwhile = lambda: second.append(lab.suggest(campaign, "suggester-2"))
     assert len(lab.suggest(campaign)) == 3
@@ -203,7 +162,7 @@ def test_two_suggesters_at_once_stage_once(lab: Lab) -> None:
 
 
 def test_what_a_stale_suggester_brings_is_refused(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=3)
+    campaign = lab.campaign(method="design", depth=3)
 
     def overtaken() -> None:
         lab.elapse(suggest.LEASE + 1)
@@ -216,7 +175,7 @@ def test_what_a_stale_suggester_brings_is_refused(lab: Lab) -> None:
 
 
 def test_three_deaths_end_it_until_something_new_is_known(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=3)
+    campaign = lab.campaign(method="design", depth=3)
     for _ in range(DEATHS):
         lab.learner.meanwhile = killed
         with pytest.raises(Killed):
@@ -231,7 +190,7 @@ def test_three_deaths_end_it_until_something_new_is_known(lab: Lab) -> None:
 
 
 def test_a_campaign_that_was_paused_meanwhile_gets_nothing(lab: Lab) -> None:
-    campaign = lab.campaign(method="sobol", depth=3)
+    campaign = lab.campaign(method="design", depth=3)
     lab.learner.meanwhile = lambda: steer.pause_campaign(lab.store, "snar", "", PERSON)
     assert lab.suggest(campaign) == [] and lab.states() == {}
     steer.resume_campaign(lab.store, "snar", "", PERSON)
@@ -355,13 +314,14 @@ def test_every_suggestion_can_be_computed_again_whatever_came_later(lab: Lab) ->
     amend.withdraw(lab.store, lab.results(2)[0].id, lab.ids.uuid(), "wrong vial", PERSON)
     lab.number()
     lab.train(campaign)
-    define.change_strategy(lab.store, "snar", {"method": "sobol", "depth": 2}, "faster", PERSON)
+    define.change_strategy(lab.store, "snar", {"method": "design", "depth": 2}, "faster", PERSON)
     lab.suggest(campaign)
     for number, snapshot in enumerate(list(lab.learner.snapshots), start=1):
-        stored, again = suggest.replay(lab.store, lab.learner, number)
+        stored, again = snapshots.replay(lab.store, lab.learner, number)
         assert stored == again
-        assert len(stored) == snapshot.count
-        assert lab.learner.snapshots[-1] == snapshot, "the very same snapshot"
+        assert len(stored) == len(snapshot.staged) + snapshot.count
+        whole = replace(snapshot, deadline_seconds=None)
+        assert lab.learner.snapshots[-1] == whole, "the very same snapshot, without its deadline"
 
 
 def test_replaying_is_no_formality(lab: Lab) -> None:
@@ -376,6 +336,7 @@ def test_replaying_is_no_formality(lab: Lab) -> None:
         replace(last, number=last.number + 1),
         replace(last, rows=last.rows[1:]),
         replace(last, pending=(point(1),)),
+        replace(last, staged=(point(1),), count=2),
         replace(last, drawn=last.drawn + 1),
         replace(last, model=b"another"),
     ):
@@ -391,4 +352,4 @@ def test_a_damaged_model_is_found_out(lab: Lab) -> None:
         models = lab.world.store._rows.models
         models.update({key: replace(each, state=b"damaged") for key, each in models.items()})
     with pytest.raises(LabqueueError, match="does not match its SHA-256"):
-        suggest.replay(lab.store, lab.learner, 2)
+        snapshots.replay(lab.store, lab.learner, 2)

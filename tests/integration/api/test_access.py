@@ -101,6 +101,7 @@ FORBIDDEN: list[tuple[str, str, str, Any]] = [
     ("robot", "POST", "/experiments/1/cancel", {}),
     ("robot", "PATCH", "/experiments/1", {"priority": 1}),
     ("robot", "POST", "/campaigns/mine/predict", {"points": [{}]}),
+    ("robot", "POST", "/campaigns/mine/train", {}),
     ("robot", "GET", "/tokens", None),
     ("robot", "POST", "/tokens", {"name": "x", "scopes": ["admin"]}),
     ("robot", "GET", "/webhooks", None),

@@ -276,6 +276,10 @@ async def test_inquiries_without_a_worker(client: Client, lab: Lab) -> None:
         422, "invalid", "POST", "/campaigns/lab/predict", {"points": [{"tau": 99}], "wait": 0}
     )
     assert {each["field"] for each in answer["errors"]} == {"points[0].tau", "points[0].solvent"}
+    path = "/campaigns/lab/train"
+    answer = await client.refused(409, "conflict", "POST", path, {"wait": 0})
+    assert "A model needs 3 results; there are 0." in answer["detail"]
+    await client.refused(422, "invalid", "POST", path, {"seconds": 0})
 
 
 async def test_events_by_pages(client: Client, lab: Lab) -> None:

@@ -25,7 +25,9 @@ from labqueue.problem import Output
 posix = pytest.mark.skipif(os.name == "nt", reason="process groups")
 
 
-def experiment(number: int = 1, payload: Any = None, **parameters: Any) -> Experiment:
+def experiment(
+    number: int = 1, payload: Any = None, outputs: tuple[Output, ...] = (Output("y"),), **parameters: Any
+) -> Experiment:
     attempt = str(uuid.uuid4())
     assignment = Assignment(
         f"lease-{attempt}",
@@ -35,7 +37,7 @@ def experiment(number: int = 1, payload: Any = None, **parameters: Any) -> Exper
         "snar",
         parameters=parameters,
         payload=payload,
-        outputs=(Output("y"),),
+        outputs=outputs,
     )
 
     def keep(path: str) -> Artifact:
@@ -71,6 +73,23 @@ def table(tmp_path: Path) -> Path:
     path = tmp_path / "table.csv"
     path.write_text(TABLE)
     return path
+
+
+def test_replay_knows_labels_and_parameters_that_do_not_always_exist(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("additive,amount,look,grade\nnone,,clear,1\nsalt,0.5,hazy,2\nsalt,1.5,milky,2\n")
+    replay = Replay(path, inputs=["additive", "amount"], outputs=["look", "grade"])
+    wanted = (Output("look", classes=("clear", "hazy")), Output("grade", classes=("1", "2")))
+    found = replay(experiment(outputs=wanted, additive="none"))
+    assert (found.outputs, found.actual) == ({"look": "clear", "grade": "1"}, {"additive": "none"})
+    found = replay(experiment(outputs=wanted, additive="salt", amount=0.5))
+    assert found.outputs == {"look": "hazy", "grade": "2"}
+    with pytest.raises(Failed, match="no label for look"):
+        replay(experiment(outputs=wanted, additive="salt", amount=1.5))
+    with pytest.raises(Failed, match="The nearest, line"):
+        replay(experiment(outputs=wanted, additive="salt"))
+    with pytest.raises(Failed, match="no parameter additive"):
+        replay(experiment(outputs=wanted, amount=0.5))
 
 
 def test_replay_answers_with_the_row(table: Path) -> None:

@@ -258,11 +258,22 @@ def test_decide_complete_needs_what_was_measured(run: Run, server: FakeServer, c
     assert code == 1 and "only what is held" in err
     server.lose(claimed(server, 1), then="hold")
     code, _, err = run("decide", "snar-1", "complete")
-    assert code == 1 and "OUTPUT=NUMBER" in err
+    assert code == 1 and "OUTPUT=VALUE" in err
     assert run("decide", "snar-1", "give_up", "sty=1")[0] == 1
     assert "is completed" in run("decide", "snar-1", "complete", "sty=0.7", "--reason", "by hand")[1]
     out = run("show", "snar-1")[1]
     assert "sty 0.7" in out and "hplc" in out and "lost" in out
+
+
+def test_a_label_that_looks_like_a_number_is_one(run: Run, server: FakeServer, tmp_path: Path) -> None:
+    problem = {**CAMPAIGN["problem"], "outputs": [{"name": "sty"}, {"name": "grade", "classes": ["1", "2"]}]}
+    (tmp_path / "snar.json").write_text(json.dumps({**CAMPAIGN, "problem": problem}))
+    assert run("campaign", "create", "snar.json")[0] == 0
+    run("stage", "snar", "tau=1", "grade=2")
+    server.lose(claimed(server, 1), then="hold")
+    code, out, err = run("decide", "snar-1", "complete", "sty=0.7", "grade=2")
+    assert code == 0 and "is completed" in out, err
+    assert server.experiments[1].values == {"sty": 0.7, "grade": "2"}
 
 
 def test_cancel_and_restage(run: Run, server: FakeServer, campaign: str) -> None:

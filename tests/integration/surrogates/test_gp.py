@@ -1,8 +1,9 @@
-"""The fit, against GPyTorch's own figures."""
+"""The exact process, against GPyTorch's own figures and against brute force."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,15 +17,27 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.priors import GammaPrior, LogNormalPrior
 
 from models.surrogates import gp, likelihood
+from models.surrogates.data import Data
+from models.surrogates.kinds import gp as kind
+from models.surrogates.likelihood import MATERN, RBF, Task
+from models.surrogates.warps import candidates
 
 INPUTS = np.random.default_rng(4).random((14, 3))
 VALUES = np.sin(5 * INPUTS[:, 0]) + INPUTS[:, 1] ** 2
+DATA = Data.of(INPUTS, VALUES)
+
+
+def standardised(kernel: str = RBF, sparsity: float | None = None) -> Task:
+    task = gp.task(DATA, candidates(VALUES)[0], kernel, "cpu", sparsity)
+    assert bool(task.unknown.all())
+    return task
 
 
 @pytest.mark.parametrize("kernel", [likelihood.RBF, likelihood.MATERN])
 def test_the_density_is_that_of_gpytorch_and_its_peak_a_peak(kernel: str) -> None:
-    inputs, targets = torch.as_tensor(INPUTS), torch.as_tensor((VALUES - VALUES.mean()) / VALUES.std(ddof=1))
-    peak = likelihood.climb(kernel, inputs, targets, None, [None])
+    task = standardised(kernel)
+    inputs, targets = task.inputs, task.targets
+    peak = likelihood.climb(task, [None])
     assert peak is not None
     covariance = ScaleKernel(
         get_covar_module_with_dim_scaled_prior(ard_num_dims=3, use_rbf_kernel=kernel == likelihood.RBF),
@@ -54,33 +67,74 @@ def test_the_density_is_that_of_gpytorch_and_its_peak_a_peak(kernel: str) -> Non
     assert theirs(1.0) > max(theirs(0.9), theirs(1.1))
 
 
+@pytest.mark.parametrize("kernel", [RBF, MATERN])
+@pytest.mark.parametrize("sparsity", [None, 0.1])
+@pytest.mark.parametrize("known", ["none", "some", "all"])
+@pytest.mark.parametrize(
+    "groups", [(0, 1, 2), (0, 1, 1), (0, 0, 0)], ids=["apart", "two together", "all together"]
+)
+def test_the_slope_of_the_density_is_its_slope(
+    kernel: str, sparsity: float | None, known: str, groups: tuple[int, ...]
+) -> None:
+    task = replace(standardised(kernel, sparsity), groups=groups)
+    noise = torch.full_like(task.noise, 0.04 if known == "all" else math.nan)
+    noise[: 7 if known == "some" else 0] = 0.09
+    density = likelihood.density_of(replace(task, noise=noise))
+    lengths = [-0.4, 0.3, 0.9][: task.lengths]
+    at = torch.tensor([*lengths, -0.2, 0.15, *([] if known == "all" else [-2.5])], dtype=torch.double)
+    found = density(at)
+    assert found is not None
+    for place in range(len(at)):
+        step = torch.zeros_like(at)
+        step[place] = 1e-5
+        ends = [density(at + sign * step) for sign in (1, -1)]
+        assert all(each is not None for each in ends)
+        (up, _), (down, _) = (each for each in ends if each is not None)
+        assert float(found[1][place]) == pytest.approx((up - down) / 2e-5, rel=1e-5, abs=1e-5)
+
+
 def test_leaving_one_out_is_what_a_model_without_the_row_says() -> None:
-    hyper = gp.fit(gp.Data(INPUTS, VALUES), None, "cpu")
-    mean, variance = gp.leave_one_out(gp.build(gp.Data(INPUTS, VALUES), hyper, "cpu"))
-    without = gp.build(gp.Data(INPUTS[1:], VALUES[1:]), hyper, "cpu")
-    with torch.no_grad():
-        told = without.posterior(torch.as_tensor(INPUTS[:1]), observation_noise=True)
-    assert mean[0] == pytest.approx(float(told.mean), abs=1e-6)
-    assert variance[0] == pytest.approx(float(told.variance), rel=1e-4)
+    noisy = replace(DATA, noise=np.where(np.arange(len(VALUES)) % 3 == 0, 0.2, math.nan))
+    hyper = kind.fit(noisy, None, 0, "cpu").hyper
+    mean, variance = gp.leave_one_out(gp.build(noisy, hyper, "cpu"))
+    own = gp.noise_of(noisy, hyper)
+    for row in range(len(VALUES)):
+        others = np.arange(len(VALUES)) != row
+        without = gp.build(noisy.take(others), hyper, "cpu")
+        with torch.no_grad():
+            told = without.posterior(torch.as_tensor(INPUTS[row : row + 1]))
+        assert mean[row] == pytest.approx(float(told.mean), abs=1e-6)
+        assert variance[row] == pytest.approx(float(told.variance) + own[row], rel=1e-4)
 
 
 def test_a_long_tail_is_warped_and_a_plain_output_is_not_made_worse() -> None:
-    steep = np.exp(4 * VALUES)
-    assert gp.fit(gp.Data(INPUTS, steep), None, "cpu").warp.kind == "log"
-    plain = gp.fit(gp.Data(INPUTS, VALUES), None, "cpu")
-    told = gp.leave_one_out(gp.build(gp.Data(INPUTS, VALUES), plain, "cpu"))[0]
-    assert np.corrcoef(told, VALUES)[0, 1] > 0.95
+    assert kind.fit(replace(DATA, values=np.exp(4 * VALUES)), None, 0, "cpu").hyper.warp.kind == "log"
+    plain = kind.fit(DATA, None, 0, "cpu").foretell(DATA, 0, "cpu")
+    assert np.corrcoef(plain.lab, VALUES)[0, 1] > 0.95
 
 
-def test_noise_is_found_where_there_is_some() -> None:
+def test_noise_is_found_where_there_is_some_and_taken_as_told_where_it_is_known() -> None:
     generator = np.random.default_rng(6)
     inputs = generator.random((80, 1))
     values = 3 * inputs[:, 0] + generator.normal(0, 0.3, 80)
-    hyper = gp.fit(gp.Data(inputs, values), None, "cpu")
+    hyper = kind.fit(Data.of(inputs, values), None, 0, "cpu").hyper
     assert math.sqrt(hyper.noise) * hyper.warp.scale * hyper.warp.spread == pytest.approx(0.3, rel=0.4)
-    assert gp.fit(gp.Data(INPUTS, VALUES), None, "cpu").noise < 1e-3
+    assert kind.fit(DATA, None, 0, "cpu").hyper.noise < 1e-3
+    trusted = replace(DATA, noise=np.where(np.arange(len(VALUES)) == 0, 2.0, 1e-3))
+    hyper = kind.fit(trusted, None, 0, "cpu").hyper
+    with torch.no_grad():
+        at = gp.build(trusted, hyper, "cpu").posterior(torch.as_tensor(INPUTS)[:, None])
+    assert float(at.variance[0]) > 3 * float(at.variance[1:].max()), "a value of much noise tells little"
+
+
+def test_replicates_average_out() -> None:
+    twice = Data.of(np.repeat([[0.2], [0.8]], 6, axis=0), np.array([1.0, 3.0] * 3 + [5.0, 7.0] * 3))
+    part = kind.fit(twice, None, 0, "cpu").part(twice, "cpu")
+    with torch.no_grad():
+        mean = part.warp.back(part.model.posterior(torch.tensor([[[0.2]], [[0.8]]]).double()).mean.flatten())
+    assert mean.numpy() == pytest.approx([2.0, 6.0], abs=0.6)
 
 
 def test_a_density_that_is_no_number_has_no_peak() -> None:
-    inputs, targets = torch.as_tensor(INPUTS), torch.full((len(INPUTS),), math.nan, dtype=torch.double)
-    assert likelihood.climb(likelihood.RBF, inputs, targets, None, [None]) is None
+    task = standardised()
+    assert likelihood.climb(replace(task, targets=torch.full_like(task.targets, math.nan)), [None]) is None

@@ -32,6 +32,14 @@ def test_every_map_leads_back_and_knows_its_slope(values: np.ndarray) -> None:
         assert Warp.from_json(warp.to_json()) == warp
 
 
+def test_a_value_next_to_nothing_is_no_reason_for_a_logarithm() -> None:
+    plain = np.abs(SAMPLES["plain"])
+    kinds = {warp.kind for warp in warps.candidates(np.append(plain, 6e-17))}
+    assert warps.LOG not in kinds, "a solver's 6e-17 for 0"
+    decades = {warp.kind for warp in warps.candidates(10.0 ** np.linspace(-6, 3, 20))}
+    assert warps.LOG in decades
+
+
 def test_logarithms_are_for_positive_values_alone() -> None:
     kinds = {name: {warp.kind for warp in warps.candidates(values)} for name, values in SAMPLES.items()}
     assert warps.LOG in kinds["positive with a long tail"]

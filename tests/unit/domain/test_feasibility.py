@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labqueue.problem import Categorical, Continuous, Discrete, Integer, Linear, Output, Problem
+from labqueue.problem import Categorical, Continuous, Discrete, Expression, Integer, Linear, Output, Problem
+from labqueue.problem.expression import evaluate, parse
 from models.domain.feasibility import feasible
+from models.space.intervals import EMPTY, INTERVALS, of
 
 X, Y = Continuous("x", 0, 10), Continuous("y", 0, 10)
 N = Integer("n", 0, 10)
@@ -66,3 +70,128 @@ def test_constraints_drawn_around_a_point_allow_it(
         constraints.append(line(operator, total, **coefficients))
     assert problem(*constraints).check_point(point) == []
     assert feasible(problem(*constraints))
+
+
+# Rules of every kind (what a program alone proves is in the tests of repair)
+
+
+def whole(*rules: Any) -> Problem:
+    parameters = [
+        {"name": "x", "kind": "continuous", "low": -2, "high": 2},
+        {"name": "y", "kind": "continuous", "low": -2, "high": 2},
+        {"name": "n", "kind": "integer", "low": 1, "high": 9},
+        {"name": "s", "kind": "categorical", "categories": ["a", "b"]},
+        {"name": "z", "kind": "continuous", "low": 3, "high": 4, "when": {"parameter": "s", "is": "a"}},
+    ]
+    constraints = [{"kind": "expression", "rule": each} if isinstance(each, str) else each for each in rules]
+    return Problem.from_json(
+        {"parameters": parameters, "outputs": [{"name": "o"}], "constraints": constraints}
+    )
+
+
+NOT_A = {"kind": "excluded", "combination": {"s": "a"}}
+NOT_B = {"kind": "excluded", "combination": {"s": "b"}}
+
+
+@pytest.mark.parametrize(
+    ("rules", "right"),
+    [
+        (["x^2 + y^2 <= -1"], False),
+        (["x^2 + y^2 <= 1"], True),
+        (["x * y >= 4.1"], False),
+        (["x * y >= 3.9"], True),
+        (["sqrt(x - 3) <= 1"], False),
+        (["log(x) >= 1"], False),
+        (["exp(x) <= 0.1"], False),
+        (["x^2 + y^2 <= 1", "x + y >= 1.5"], False),
+        (["x^2 + y^2 <= 1", "x + y >= 1.41"], True),
+        (["x / y >= 5", "y >= 0.5"], False),
+        (["n * n >= 82"], False),
+        (["n * n >= 81"], True),
+        (["z >= 1"], True),
+        (["z >= 1", NOT_B], True),
+        (["z >= 5"], False),
+        ([NOT_A, NOT_B], False),
+        ([NOT_A, {"coefficients": {"z": 1}, "operator": ">=", "bound": 1}], False),
+        ([NOT_B, {"coefficients": {"z": 1}, "operator": ">=", "bound": 1}], True),
+    ],
+)
+def test_expressions_exclusions_and_conditions(rules: list[Any], right: bool) -> None:
+    assert feasible(whole(*rules)) is right
+
+
+def test_what_a_program_and_boxes_see_only_together_is_left_open() -> None:
+    """An expression over a parameter whose condition an exclusion rules out."""
+    assert feasible(whole("z >= 1", NOT_A))
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.floats(-2, 2),
+    st.floats(-2, 2),
+    st.sampled_from(["x * y", "x^2 - y", "exp(x) + abs(y)", "max(x, y)^3"]),
+)
+def test_a_rule_that_a_point_keeps_is_never_called_impossible(x: float, y: float, text: str) -> None:
+    value = evaluate(parse(text), {"x": x, "y": y})
+    rules = [f"{text} <= {value + 1e-6!r}", f"{text} >= {value - 1e-6!r}"]
+    assert feasible(whole(*rules))
+
+
+TEXTS = [
+    "min(x,y)",
+    "max(x,y)",
+    "x * y",
+    "x / y",
+    "x - y",
+    "x^2",
+    "x^3",
+    "x^-1",
+    "x^0.5",
+    "2^x",
+    "x^y",
+    "sqrt(x)",
+    "log(x)",
+    "log10(x)",
+    "exp(x)",
+    "abs(x)",
+    "-x",
+    "(x - 1)^2 * y",
+    "1 / (x^2 + 1)",
+]
+
+
+@given(
+    st.tuples(*[st.floats(-3, 3)] * 4),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.sampled_from(TEXTS),
+)
+def test_an_interval_holds_every_value_that_an_expression_takes_in_it(
+    ends: tuple[float, ...], first: float, second: float, text: str
+) -> None:
+    box = {"x": (min(ends[:2]), max(ends[:2])), "y": (min(ends[2:]), max(ends[2:]))}
+    at = {
+        name: low + share * (high - low)
+        for (name, (low, high)), share in zip(box.items(), (first, second), strict=True)
+    }
+    at = {name: min(max(value, box[name][0]), box[name][1]) for name, value in at.items()}
+    try:
+        value = evaluate(parse(text), at)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return
+    low, high = of(evaluate(parse(text), box, INTERVALS))
+    assert (low, high) != EMPTY
+    assert low - 1e-9 * max(1, abs(low)) <= value <= high + 1e-9 * max(1, abs(high))
+
+
+def test_what_is_no_real_number_anywhere_is_empty() -> None:
+    box = {"x": (-3.0, -1.0), "y": (0.0, 0.0)}
+    for text in ("sqrt(x)", "log(x)", "x^0.5", "1 / y", "1 + sqrt(x) * 2", "max(sqrt(x), 1)"):
+        assert of(evaluate(parse(text), box, INTERVALS)) == EMPTY, text
+
+
+def test_an_expression_is_decided_where_everything_is_whole() -> None:
+    problem = Problem(
+        (Integer("n", 1, 4), Integer("m", 1, 4)), (Output("z"),), (), (Expression.parse("n * m >= 16.5"),)
+    )
+    assert not feasible(problem)

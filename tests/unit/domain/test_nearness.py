@@ -70,3 +70,58 @@ def test_the_nearest_one_goes_and_the_order_stays() -> None:
     candidates = [{**BASE, "t": t} for t in (30.0, 60.0, 90.0, 110.0)]
     assert drop_nearest(PROBLEM, candidates, [{**BASE, "t": 63.0}]) == [0, 2, 3]
     assert drop_nearest(PROBLEM, candidates, [{**BASE, "t": 63.0}, {**BASE, "t": 62.0}]) == [0, 3]
+
+
+# Every kind of parameter
+
+WHOLE = Problem.from_json(
+    {
+        "parameters": [
+            {"name": "n", "kind": "integer", "low": 1, "high": 100, "log": True},
+            {"name": "d", "kind": "discrete", "values": [0.1, 1, 10], "log": True},
+            {"name": "one", "kind": "discrete", "values": [7]},
+            {
+                "name": "grade",
+                "kind": "categorical",
+                "categories": ["low", "middle", "high"],
+                "ordered": True,
+            },
+            {
+                "name": "s",
+                "kind": "categorical",
+                "categories": ["a", "b"],
+                "descriptors": {"a": {"x": 1}, "b": {"x": 1.001}},
+            },
+            {"name": "gas", "kind": "fixed", "value": "argon"},
+            {"name": "h", "kind": "context", "low": 0, "high": 1},
+            {"name": "u", "kind": "continuous", "low": 0, "high": 4, "when": {"parameter": "s", "is": "b"}},
+        ],
+        "outputs": [{"name": "o"}],
+    }
+)
+BARE: dict[str, Any] = {"n": 10, "d": 1.0, "one": 7.0, "grade": "low", "s": "a", "gas": "argon"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ({}, {}, 0.0),
+        ({}, {"n": 100}, 0.5),
+        ({"d": 0.1}, {"d": 10.0}, 1.0),
+        ({}, {"grade": "middle"}, 0.5),
+        ({"grade": "low"}, {"grade": "high"}, 1.0),
+        ({"s": "b", "u": 1.0}, {"s": "b", "u": 2.0}, 0.25),
+        ({}, {"s": "b", "u": 1.0}, 2**0.5),  # another category, and a parameter that only one of them has
+    ],
+)
+def test_orders_scales_and_conditions_count(
+    one: dict[str, Any], other: dict[str, Any], expected: float
+) -> None:
+    assert distance(WHOLE, {**BARE, **one}, {**BARE, **other}) == pytest.approx(expected)
+
+
+def test_rows_of_a_pool_are_the_same_or_not() -> None:
+    pool = Problem.from_json({"pool": "library", "outputs": [{"name": "o"}]})
+    assert distance(pool, {"row": "a", "x": 1.0}, {"row": "a"}) == 0.0
+    assert distance(pool, {"row": "a"}, {"row": "b"}) == 1.0
+    assert drop_nearest(pool, [{"row": "a"}, {"row": "b"}], [{"row": "b"}]) == [0]

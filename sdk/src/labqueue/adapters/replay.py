@@ -25,8 +25,9 @@ Cell = Union[float, str]
 class Replay:
     """Answers each experiment with the row of the table that it names, or with the nearest one.
 
-    inputs     columns that are parameters, under the parameters' names
-    outputs    columns that are outputs, under the outputs' names
+    inputs     columns that are parameters, under the parameters' names; an empty cell stands for one that does not
+               exist there
+    outputs    columns that are outputs, under the outputs' names: numbers, or labels
     match      "exact": the run fails where no row has these parameters; "nearest": the row at the smallest
                distance, numbers scaled by their column's range, a different category counting as the whole range
     delay      seconds that a run takes; it ends early when it is cancelled
@@ -57,16 +58,18 @@ class Replay:
         if self.delay > 0:
             experiment.wait(self.delay)
             experiment.raise_if_cancelled()
-        outputs = {name: row[name] for name in self.outputs}
-        missing = [name for name, value in outputs.items() if isinstance(value, str)]
+        classes = {each.name: each.classes for each in experiment.outputs}
+        outputs = {name: _measured(row[name], classes.get(name, ())) for name in self.outputs}
+        missing = [name for name, value in outputs.items() if value is None]
         if missing:
-            raise Failed(f"Line {row['']} of {self.path} has no number for {', '.join(missing)}.")
-        numbers = {name: float(value) for name, value in outputs.items()}
-        return experiment.result(numbers, actual={name: row[name] for name in self.inputs})
+            what = "label" if all(classes.get(name) for name in missing) else "number"
+            raise Failed(f"Line {row['']} of {self.path} has no {what} for {', '.join(missing)}.")
+        return experiment.result(outputs, actual={name: row[name] for name in self.inputs if row[name] != ""})
 
     def find(self, parameters: Mapping[str, Any], number: int = 0) -> Mapping[str, Any]:
         """The row for these parameters; its line number is under the empty name. Raises Failed."""
-        strange = [name for name in self.inputs if name not in parameters]
+        lacking = [name for name in self.inputs if name not in parameters]
+        strange = [name for name in lacking if all(row[name] != "" for row in self.rows)]
         if strange:
             raise Failed(f"The experiment has no parameter {', '.join(strange)}; the table needs it.")
         near = [(self._distance(row, parameters), row) for row in self.rows]
@@ -81,7 +84,9 @@ class Replay:
         return same[number % len(same)]
 
     def _distance(self, row: Mapping[str, Any], parameters: Mapping[str, Any]) -> float:
-        return math.fsum(_apart(row[name], parameters[name], self._ranges[name]) ** 2 for name in self.inputs)
+        return math.fsum(
+            _apart(row[name], parameters.get(name, ""), self._ranges[name]) ** 2 for name in self.inputs
+        )
 
 
 def _read(path: str, inputs: Sequence[str], outputs: Sequence[str], delimiter: str) -> list[dict[str, Any]]:
@@ -117,6 +122,13 @@ def _typed(cell: str) -> Cell:
     except ValueError:
         return cell.strip()
     return number if math.isfinite(number) else cell.strip()
+
+
+def _measured(cell: Cell, classes: Sequence[str]) -> Cell | None:
+    """A number, or one of the labels (which may look like a number); None where the cell holds neither."""
+    if classes:
+        return next((label for label in classes if cell in (label, _typed(label))), None)
+    return None if isinstance(cell, str) else cell
 
 
 def _range(values: Sequence[Cell]) -> float:

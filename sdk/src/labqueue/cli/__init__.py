@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 from labqueue.errors import LabqueueError, UnavailableError
 
-from . import campaigns, decisions, doctor, queues, serving, spools
+from . import campaigns, decisions, doctor, edits, learners, models, pools, queues, serving, spools
 from .show import explain
 
 DESCRIPTION = "Labqueue: claim experiments, run them, never lose a result."
@@ -22,6 +22,7 @@ LABQUEUE_URL and LABQUEUE_TOKEN say which server is meant (default http://localh
 
   labqueue status                                     what needs a person, then everything else
   labqueue serve lab:measure --queue q --instrument i  run a Python function as an instrument
+  labqueue serve-learner own:Model --campaign c        let a Python class of your own choose
   labqueue doctor                                     what is wrong here, and what to do
 """
 AWAY = "--url or LABQUEUE_URL says which server is meant; `labqueue doctor` looks closer."
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     where = common.add_argument_group("server")
     where.add_argument("--url", help="the server's address (default: LABQUEUE_URL)")
     where.add_argument("--token", help="the token (default: LABQUEUE_TOKEN, which others cannot see)")
-    for part in (serving, campaigns, queues, decisions, spools, doctor):
+    for part in (serving, learners, campaigns, edits, models, pools, queues, decisions, spools, doctor):
         part.add(verbs, common)
     return whole
 

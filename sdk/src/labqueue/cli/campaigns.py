@@ -145,6 +145,8 @@ CAMPAIGN_HEADER = ("name", "state", "queue", "best", "experiments", "reason")
 
 def _campaign_row(each: Mapping[str, Any]) -> tuple[Any, ...]:
     best = (each.get("best") or {}).get("score")
+    if each.get("front"):
+        best = f"front of {len(each['front'])}"
     return (
         each.get("name"),
         each.get("state"),
@@ -160,15 +162,18 @@ def create(args: argparse.Namespace) -> int:
     file = read_campaign(args.file)
     server = client(args)
     made_queue = _make_queue(server, file)
-    campaign = server.create_campaign(
-        file.name,
-        queue=file.queue,
-        problem=file.problem.to_json(),
-        strategy=file.strategy.to_json(),
-        owner=file.owner,
-        weight=file.weight,
-        seed=file.seed,
-    )
+    try:
+        campaign = server.create_campaign(
+            file.name,
+            queue=file.queue,
+            problem=file.problem.to_json(),
+            strategy=file.strategy.to_json(),
+            owner=file.owner,
+            weight=file.weight,
+            seed=file.seed,
+        )
+    except InvalidError as error:
+        raise file.placed(error) from None
     if args.json:
         print(dump(campaign))
         return 0
@@ -201,6 +206,7 @@ def validate(args: argparse.Namespace) -> int:
 def _size(file: CampaignFile) -> str:
     problem = file.problem
     inputs = "opaque items" if problem.opaque else many(len(problem.parameters), "parameter")
+    inputs = inputs if problem.pool is None else f"the rows of the pool {problem.pool.name}"
     goals = many(len(problem.objectives), "objective")
     return f"{inputs}, {many(len(problem.outputs), 'output')}, {goals}, method {file.strategy.method}"
 
@@ -219,21 +225,49 @@ def show(args: argparse.Namespace) -> int:
     if args.json:
         print(dump(found))
         return 0
-    best = found.get("best")
+    best, front = found.get("best"), found.get("front") or []
     rows = [
         ("state", f"{found.get('state')}. {found.get('reason') or ''}".rstrip(" .")),
         ("owner", found.get("owner")),
         ("queue", found.get("queue")),
         ("experiments", counts(found.get("counts"))),
-        ("best", f"{cell(best['score'])} by {best['code']}" if best else "nothing yet"),
+        ("best", _best(best, front)),
         ("conditions", best and best.get("parameters")),
         ("outputs", best and best.get("outputs")),
         ("model", found.get("model_version")),
+        ("learner", _learner(found.get("learner"))),
         ("created", moment(found.get("created_at"))),
         ("finished", moment(found.get("finished_at"))),
     ]
     print("\n".join(f"{name:12} {cell(value)}" for name, value in rows if value is not None))
+    if front:
+        names, outputs = _names(front, "parameters"), _names(front, "outputs")
+        members = [
+            [
+                each["code"],
+                *(_inner(each, "outputs", name) for name in outputs),
+                *(_inner(each, "parameters", name) for name in names),
+            ]
+            for each in front
+        ]
+        print(f"\nThe front\n{table(['code', *outputs, *names], members)}")
     return 0
+
+
+def _learner(learner: Mapping[str, Any] | None) -> str | None:
+    """Of the user's own, where there is one: is it there, and what went wrong last?"""
+    if not learner:
+        return None
+    there = "there" if learner.get("live") else "away"
+    instead = f"; our workers choose {learner['instead']}" if learner.get("instead") else ""
+    failed = f"; failed: {learner['error']}" if learner.get("error") and not instead else ""
+    return f"{learner.get('name')} is {there}{instead}{failed}"
+
+
+def _best(best: Mapping[str, Any] | None, front: Sequence[Any]) -> str:
+    if front:
+        return f"a front of {many(len(front), 'experiment')}"
+    return f"{cell(best['score'])} by {best['code']}" if best else "nothing yet"
 
 
 def act(args: argparse.Namespace) -> int:

@@ -7,7 +7,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from labqueue.client import Client
 from labqueue.errors import InvalidError
+from labqueue.problem import Problem
 
 from .connect import Verbs, add_json, add_reason, client
 from .files import pairs
@@ -24,7 +26,7 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     one = verbs.add_parser("decide", parents=[common], help="what becomes of a held experiment")
     one.add_argument("experiment")
     one.add_argument("decision", choices=DECISIONS)
-    one.add_argument("outputs", nargs="*", metavar="OUTPUT=NUMBER", help="for complete: what was measured")
+    one.add_argument("outputs", nargs="*", metavar="OUTPUT=VALUE", help="for complete: what was measured")
     one.add_argument("--comment", default="", help="for complete: kept beside the result")
     add_reason(one)
     one.set_defaults(call=decide)
@@ -54,17 +56,29 @@ def act(args: argparse.Namespace) -> int:
 
 
 def decide(args: argparse.Namespace) -> int:
-    result = None
+    result, server = None, client(args)
     if args.decision == "complete":
-        outputs = pairs(args.outputs)
+        outputs = _values(server, args)
         if not outputs:
-            raise InvalidError("To complete it, say what was measured: OUTPUT=NUMBER for each output.")
+            raise InvalidError("To complete it, say what was measured: OUTPUT=VALUE for each output.")
         result = {"id": str(uuid.uuid4()), "outputs": outputs, "comment": args.comment}
     elif args.outputs:
         raise InvalidError(f"Outputs belong to complete, not to {args.decision}.")
-    found = client(args).decide(args.experiment, args.decision, args.reason, result)
+    found = server.decide(args.experiment, args.decision, args.reason, result)
     print(f"{found.get('code', args.experiment)} is {found.get('state')}.")
     return 0
+
+
+def _values(server: Client, args: argparse.Namespace) -> dict[str, Any]:
+    """Numbers, but for outputs that are told apart by labels, which may look like numbers."""
+    outputs = pairs(args.outputs)
+    if outputs:
+        campaign = server.experiment(args.experiment)["campaign"]
+        known = Problem.from_json(server.campaign(campaign)["problem"]).outputs
+        labelled = {each.name for each in known if each.classes}
+        texts = dict(word.split("=", 1) for word in args.outputs)
+        outputs.update({name: texts[name] for name in outputs if name in labelled})
+    return outputs
 
 
 def show(args: argparse.Namespace) -> int:

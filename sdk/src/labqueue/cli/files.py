@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labqueue.errors import FieldError, InvalidError
+from labqueue.lines import Lines, TextError, read_json, read_yaml
 from labqueue.parse import Reader
-from labqueue.problem import Categorical, Problem, did_you_mean
+from labqueue.problem import ROW, Categorical, Fixed, Problem, did_you_mean
 from labqueue.strategy import Strategy
 
 YAML_ENDINGS = (".yaml", ".yml")
@@ -31,17 +31,32 @@ class CampaignFile:
     weight: float | None = None
     seed: int | None = None
     policy: Mapping[str, Any] | None = None
+    path: str = ""
+    lines: Lines = field(default_factory=Lines, compare=False, repr=False)
+
+    def placed(self, error: InvalidError) -> InvalidError:
+        """What a server said about the definition, each fault with its line in the file."""
+        return InvalidError(
+            error.message, errors=[self.lines.place(self.path, each) for each in error.errors]
+        )
 
 
 def read_document(path: str) -> Any:
     """JSON, or YAML by the file's ending; `-` is the standard input. InvalidError where it cannot be read."""
+    return _read(path)[0]
+
+
+def _read(path: str) -> tuple[Any, Lines]:
     text = sys.stdin.read() if path == "-" else _text(path)
-    if Path(path).suffix.lower() in YAML_ENDINGS:
-        return _yaml(path, text)
+    yaml = Path(path).suffix.lower() in YAML_ENDINGS
     try:
-        return json.loads(text, parse_constant=no_number)
-    except ValueError as error:
-        raise InvalidError(f"{path} is no JSON that can be read: {error}.") from None
+        return read_yaml(text) if yaml else read_json(text)
+    except ImportError:
+        raise InvalidError(
+            f"{path} is YAML, and PyYAML is not installed here. Write the same as JSON, or pip install pyyaml."
+        ) from None
+    except TextError as error:
+        raise InvalidError(f"{path} is no {'YAML' if yaml else 'JSON'} that can be read: {error}.") from None
 
 
 def _text(path: str) -> str:
@@ -51,27 +66,11 @@ def _text(path: str) -> str:
         raise InvalidError(f"{path} is not UTF-8 text; save it as such.") from None
 
 
-def no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number in JSON")
-
-
-def _yaml(path: str, text: str) -> Any:
-    try:
-        import yaml
-    except ImportError:
-        raise InvalidError(
-            f"{path} is YAML, and PyYAML is not installed here. Write the same as JSON, or pip install pyyaml."
-        ) from None
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidError(f"{path} is no YAML that can be read: {error}.") from None
-
-
 def read_campaign(path: str) -> CampaignFile:
-    """Reads and checks a campaign file; InvalidError names every wrong field at once."""
+    """Reads and checks a campaign file; InvalidError names every wrong field at once, with its line."""
     reader = Reader()
-    body = reader.object(read_document(path), "the file")
+    document, lines = _read(path)
+    body = reader.object(document, "the file")
     reader.only(body, ("name", "queue", "owner", "problem", "strategy", "weight", "seed", "queue_policy"), "")
     name, queue = reader.text(body, "name", "", limit=200), reader.text(body, "queue", "", limit=200)
     owner = reader.text(body, "owner", "", "", limit=200) or None
@@ -81,8 +80,9 @@ def read_campaign(path: str) -> CampaignFile:
     problem = _collect(reader, lambda: Problem.from_json(body.get("problem")))
     strategy = _collect(reader, lambda: Strategy.from_json(body.get("strategy")))
     if reader.errors:
-        raise InvalidError(f"The campaign in {path} cannot be used as it stands.", errors=reader.errors)
-    return CampaignFile(name, queue, problem, strategy, owner, weight, seed, policy)
+        errors = [lines.place(path, each) for each in reader.errors]
+        raise InvalidError(f"The campaign in {path} cannot be used as it stands.", errors=errors)
+    return CampaignFile(name, queue, problem, strategy, owner, weight, seed, policy, path, lines)
 
 
 def _policy(reader: Reader, value: Any) -> Mapping[str, Any]:
@@ -116,7 +116,7 @@ def pairs(words: Sequence[str], problem: Problem | None = None) -> dict[str, Any
 
 def typed(name: str, text: str, problem: Problem | None = None) -> Any:
     """The value of a cell or an argument: whole number, number, or text."""
-    if problem is not None and name in problem.names and isinstance(problem.parameter(name), Categorical):
+    if problem is not None and _is_text(name, problem):
         return text
     for kind in (int, float):
         try:
@@ -128,10 +128,30 @@ def typed(name: str, text: str, problem: Problem | None = None) -> Any:
     return text
 
 
+def _is_text(name: str, problem: Problem) -> bool:
+    if problem.pool is not None:
+        return name == ROW
+    if name not in problem.names:
+        return False
+    parameter = problem.parameter(name)
+    return isinstance(parameter, Categorical) or (
+        isinstance(parameter, Fixed) and isinstance(parameter.value, str)
+    )
+
+
+def _columns(problem: Problem) -> tuple[list[str], list[str]]:
+    """The columns that rows of a problem may have, and those that they must have."""
+    if problem.pool is not None:
+        return [ROW, *problem.pool.columns], [ROW]
+    must = [each.name for each in problem.planned if each.when is None and not isinstance(each, Fixed)]
+    return [each.name for each in problem.planned], must
+
+
 def read_rows(path: str, problem: Problem) -> list[dict[str, Any]]:
     """The rows of a CSV file as items to stage: one column per parameter, also `priority` and `reason`.
 
-    InvalidError names every line that is cut short or too long, and every column that is not known.
+    An empty cell leaves out a parameter that is fixed, or that does not exist in every experiment. InvalidError
+    names every line that is cut short or too long, and every column that is not known.
     """
     with open(path, encoding="utf-8-sig", newline="") as file:
         try:
@@ -139,8 +159,9 @@ def read_rows(path: str, problem: Problem) -> list[dict[str, Any]]:
         except (csv.Error, UnicodeDecodeError) as error:
             raise InvalidError(f"{path} is no CSV that can be read: {error}.") from None
     header = [name.strip() for name in lines[0]] if lines else []
-    more = [name for name in ("priority", "reason") if name in header and name not in problem.names]
-    known = [*problem.names, *more]
+    names, must = _columns(problem)
+    more = [name for name in ("priority", "reason") if name in header and name not in names]
+    known = [*names, *more]
     errors = [
         FieldError(
             name, "is no parameter of this campaign.", None, ", ".join(known), did_you_mean(name, known)
@@ -149,9 +170,7 @@ def read_rows(path: str, problem: Problem) -> list[dict[str, Any]]:
         if name not in known
     ]
     errors += [
-        FieldError(name, "is missing: each parameter needs a column.")
-        for name in problem.names
-        if name not in header
+        FieldError(name, "is missing: each parameter needs a column.") for name in must if name not in header
     ]
     items = []
     for number, cells in enumerate(lines[1:], 2):
@@ -162,7 +181,9 @@ def read_rows(path: str, problem: Problem) -> list[dict[str, Any]]:
             continue
         row = dict(zip(header, (text.strip() for text in cells)))
         item: dict[str, Any] = {name: typed(name, row.pop(name)) for name in more}
-        item["parameters"] = {name: typed(name, text, problem) for name, text in row.items()}
+        item["parameters"] = {
+            name: typed(name, text, problem) for name, text in row.items() if text or name in must
+        }
         items.append(item)
     if not items and not errors:
         errors.append(FieldError("rows", "are missing: the file has none below its header."))

@@ -8,9 +8,9 @@ import logging
 from typing import Any
 
 from labqueue.errors import InvalidError
+from labqueue.lines import no_number
 
 from .connect import Verbs
-from .files import no_number
 from .show import dump, many
 from .targets import load
 

@@ -165,7 +165,9 @@ def assignment(lab: Lab, attempt: Attempt) -> dict[str, Any]:
         "priority": experiment.priority,
         "parameters": parameters,
         "payload": experiment.payload,
-        "outputs": [{"name": each.name, "unit": each.unit} for each in problem.outputs],
+        "outputs": [
+            {"name": each.name, "unit": each.unit, "classes": list(each.classes)} for each in problem.outputs
+        ],
         "lease_seconds": queue.lease_seconds,
         "deadline": stamp(attempt.deadline),
         "heartbeat": not queue.people,

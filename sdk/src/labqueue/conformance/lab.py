@@ -106,7 +106,7 @@ class Experiment:
     expires_at: str | None = None
     wish: str | None = None  # why its cancellation is wished
     attempts: list[Attempt] = field(default_factory=list)
-    values: dict[str, float] = field(default_factory=dict)  # one current value per output
+    values: dict[str, Any] = field(default_factory=dict)  # one current value per output: a number or a label
 
     @property
     def holder(self) -> Attempt | None:

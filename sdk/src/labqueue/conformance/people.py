@@ -119,8 +119,11 @@ def show_campaign(lab: Lab, name: str) -> dict[str, Any]:
     campaign = lab.campaign(name)
     mine = [each for each in lab.experiments.values() if each.campaign == name]
     counts = {state.value: sum(each.state is state for each in mine) for state in State}
-    scored = [(campaign.problem.score(each.values), each) for each in mine]
+    problem = campaign.problem
+    measured = [each for each in mine if each.values]
+    scored = [(problem.score(each.values), each) for each in measured if problem.admissible(each.values)]
     best = max(((score, each) for score, each in scored if score is not None), key=_first, default=None)
+    front = problem.front([each.values for each in measured]) if problem.pareto else []
     return {
         "name": name,
         "state": campaign.state,
@@ -137,6 +140,7 @@ def show_campaign(lab: Lab, name: str) -> dict[str, Any]:
         "model_version": None,
         "counts": {state: count for state, count in counts.items() if count},
         "best": None if best is None else _best(*best),
+        "front": [_best(None, measured[place]) for place in front],
         "created_at": campaign.created_at,
         "finished_at": campaign.finished_at,
     }
@@ -150,7 +154,7 @@ def _first(pair: tuple[float, Experiment]) -> float:
     return pair[0]
 
 
-def _best(score: float, each: Experiment) -> dict[str, Any]:
+def _best(score: float | None, each: Experiment) -> dict[str, Any]:
     return {
         "experiment": each.id,
         "code": each.code,

@@ -1,0 +1,94 @@
+"""What a learner of the user's own suggests, read from JSON: its form here, its content where all suggestions are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from labqueue.errors import FieldError
+from labqueue.problem import ROW, Problem
+from labqueue.problem.numbers import number, shown
+
+REASON_LIMIT = 2000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A point as it came, with what its learner said about it: {output: (mean, sd)}."""
+
+    parameters: Mapping[str, Any]
+    reason: str
+    expected: Mapping[str, tuple[float, float]]
+
+
+def read(problem: Problem, answer: Any, count: int) -> tuple[list[Candidate], list[FieldError]]:
+    """The candidates, or everything that is wrong with their form: exactly `count` objects are wanted."""
+    if not isinstance(answer, Sequence) or isinstance(answer, (str, bytes)):
+        return [], [FieldError("candidates", "must be a list.", shown(answer), f"{count} candidates")]
+    if len(answer) != count:
+        text = f"are {len(answer)}, and {count} were asked for."
+        return [], [FieldError("candidates", text, len(answer), str(count))]
+    found, errors = [], []
+    for place, each in enumerate(answer):
+        candidate, wrong = _read_one(problem, each)
+        found.append(candidate)
+        errors += [replace(error, field=f"candidates[{place}].{error.field}") for error in wrong]
+    return found, errors
+
+
+def repeats(
+    problem: Problem, points: Sequence[Mapping[str, Any]], taken: Iterable[Mapping[str, Any]]
+) -> list[FieldError]:
+    """Those of `points` (normal ones) that repeat one of `taken`, or each other."""
+    seen = {key(problem, point): "one that is in flight or was measured" for point in taken}
+    errors = []
+    for place, point in enumerate(points):
+        mine = key(problem, point)
+        if mine in seen:
+            text, hint = f"repeats {seen[mine]}.", "The strategy's `replicates` would allow it."
+            errors.append(FieldError(f"candidates[{place}].parameters", text, shown(dict(point)), "", hint))
+        seen.setdefault(mine, f"candidates[{place}]")
+    return errors
+
+
+def key(problem: Problem, point: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Equal for points that plan the same experiment; what was measured beside them does not count."""
+    if problem.pool is not None:
+        return (point.get(ROW),)
+    return tuple(point.get(each.name) for each in problem.planned)
+
+
+def _read_one(problem: Problem, each: Any) -> tuple[Candidate, list[FieldError]]:
+    given = each if isinstance(each, Mapping) else {}
+    point, reason = given.get("parameters"), given.get("reason") or ""
+    expected, wrong = _expected(problem, given.get("expected") or {})
+    if not isinstance(point, Mapping):
+        wrong.append(FieldError("parameters", "must be an object of name: value.", shown(point)))
+        point = {}
+    if not isinstance(reason, str) or len(reason) > REASON_LIMIT:
+        rule = f"text of at most {REASON_LIMIT} letters"
+        wrong.append(FieldError("reason", f"must be {rule}.", shown(reason), rule))
+        reason = ""
+    return Candidate(point, reason, expected), wrong
+
+
+def _expected(problem: Problem, given: Any) -> tuple[dict[str, tuple[float, float]], list[FieldError]]:
+    """{output: {"mean": number, "sd": number}} for any of the outputs that are numbers."""
+    numbers = [each.name for each in problem.outputs if not each.classes]
+    allowed = ", ".join(numbers)
+    if not isinstance(given, Mapping):
+        return {}, [FieldError("expected", "must be an object of output: {mean, sd}.", shown(given), allowed)]
+    found, errors = {}, []
+    for name, value in given.items():
+        mean, sd = (
+            number(value.get(part)) if isinstance(value, Mapping) else None for part in ("mean", "sd")
+        )
+        if name not in numbers:
+            errors.append(FieldError(f"expected.{name}", "is no output that is a number.", None, allowed))
+        elif mean is None or sd is None or sd < 0:
+            rule = "{mean, sd}: finite numbers, sd not negative"
+            errors.append(FieldError(f"expected.{name}", f"must be {rule}.", shown(value), rule))
+        else:
+            found[str(name)] = (mean, sd)
+    return found, errors

@@ -1,0 +1,135 @@
+"""What a model of one output learns from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from labqueue.problem import Output, Problem
+
+from .columns import Places
+from .encoding import Array, Encoding
+from .values import LearningError, Observation, Point
+
+Mask = NDArray[np.bool_]
+
+#: With more columns all have the same length scale.
+WIDE = 200
+
+
+class Space(Protocol):
+    """The crossing from lab units to rows of the cube: of parameters (`encoding`) or of a pool's rows (`pools`)."""
+
+    @property
+    def width(self) -> int: ...
+    def encode(self, points: Sequence[Point]) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Data:
+    """The rows that have this output; a replicate is a further row at the same point.
+
+    inputs   (rows, columns) of the cube
+    values   (rows,) lab units; of a class output the label's place
+    noise    (rows,) standard deviation of each value, lab units; NaN where it is to be found
+    groups   of each column: 0, 1, ...; the one-hot columns of a category parameter are one group
+    classes  how many labels there are; 0 where the output is a number
+    """
+
+    inputs: Array
+    values: Array
+    noise: Array
+    groups: tuple[int, ...]
+    classes: int = 0
+
+    @classmethod
+    def of(cls, inputs: Array, values: Array, noise: float | None = None, classes: int = 0) -> Data:
+        """With the same noise in every row (None: to be found), each column for itself."""
+        known = np.full(len(values), math.nan if noise is None else noise)
+        return cls(inputs, values, known, tuple(range(inputs.shape[1])), classes)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, places: Mask | NDArray[np.int64]) -> Data:
+        """The rows at these places (or where a mask is true)."""
+        return replace(self, inputs=self.inputs[places], values=self.values[places], noise=self.noise[places])
+
+
+def modelled(problem: Problem) -> tuple[Output, ...]:
+    """The outputs of the objectives and of the outcome constraints, in that order."""
+    wanted = [each.output for each in problem.objectives]
+    wanted += [each.output for each in problem.outcome_constraints]
+    return tuple(problem.output(name) for name in dict.fromkeys(wanted))
+
+
+def datasets(problem: Problem, space: Space, rows: Sequence[Observation]) -> dict[str, Data]:
+    """For each modelled output the measured rows that have it. Raises LearningError where one has fewer than two."""
+    outputs = modelled(problem)
+    if not outputs:
+        raise LearningError("the problem has no objective")
+    found = {each.name: _of_output(each, rows) for each in outputs}
+    for name, (points, _, _) in found.items():
+        if len(points) < 2:
+            raise LearningError(f"fewer than 2 results with {name} are in")
+    used = {id(point): point for points, _, _ in found.values() for point in points}
+    place = {each: number for number, each in enumerate(used)}
+    encoded = space.encode(list(used.values()))
+    return {
+        each.name: Data(
+            encoded[[place[id(point)] for point in found[each.name][0]]],
+            np.array(found[each.name][1]),
+            np.array(found[each.name][2]),
+            groups(space),
+            len(each.classes),
+        )
+        for each in outputs
+    }
+
+
+def groups(space: Space) -> tuple[int, ...]:
+    """Of each column of a space. Very many columns are one group: so many length scales cannot be learnt."""
+    if space.width > WIDE:
+        return (0,) * space.width
+    if not isinstance(space, Encoding):
+        return tuple(range(space.width))
+    found: list[int] = []
+    for each, where in zip(space.columns, space.slices, strict=True):
+        width, first = where.stop - where.start, max(found, default=-1) + 1
+        together = isinstance(each, Places) and np.array_equal(each.points, np.eye(width))
+        found += [first] * width if together else range(first, first + width)
+    return tuple(found)
+
+
+def _of_output(output: Output, rows: Sequence[Observation]) -> tuple[list[Point], list[float], list[float]]:
+    points: list[Point] = []
+    values: list[float] = []
+    noises: list[float] = []
+    for row in rows:
+        if row.outcome != "measured":
+            continue
+        known = _noise(row.noise, output)
+        own = [row.outputs[output.name]] if output.name in row.outputs else []
+        for value in (*own, *row.replicates.get(output.name, ())):
+            if math.isfinite(value):
+                points.append(row.parameters)
+                values.append(float(value))
+                noises.append(known)
+    return points, values, noises
+
+
+def _noise(reported: Mapping[str, float], output: Output) -> float:
+    """What the result says of itself, else what the problem says; NaN where neither does."""
+    given = reported.get(output.name, output.noise)
+    return math.nan if given is None or not math.isfinite(given) or given < 0 else float(given)
+
+
+def tensor(values: Array, device: str) -> Tensor:
+    return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.double, device=device)

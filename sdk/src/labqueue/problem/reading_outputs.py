@@ -1,0 +1,125 @@
+"""Reads outputs and objectives from JSON, collecting every fault with its field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from labqueue.parse import LINE_LIMIT, Reader
+
+from .outputs import (
+    COMBINATIONS,
+    DESIRABILITY,
+    GOALS,
+    LEARN,
+    MAXIMIZE,
+    MINIMIZE,
+    PARETO,
+    TARGET,
+    WEIGHTED,
+    WINDOW,
+    Objective,
+    OutcomeConstraint,
+    Output,
+)
+
+OBJECTIVE_LIMIT = 50
+
+
+def output(reader: Reader, body: Mapping[str, Any], place: str) -> Output:
+    reader.only(body, ("name", "unit", "noise", "classes"), place)
+    noise = None if body.get("noise") is None else reader.number(body, "noise", place)
+    if noise is not None and noise < 0:
+        reader.wrong(f"{place}.noise", "is a standard deviation and cannot be negative.", noise)
+    classes: tuple[str, ...] = ()
+    if body.get("classes"):
+        classes = reader.distinct(reader.texts(body, "classes", place), "classes", place)
+        if len(classes) < 2:
+            reader.wrong(f"{place}.classes", "must name at least two labels.", list(classes))
+        if noise is not None:
+            reader.wrong(f"{place}.noise", "has no meaning for labels.", noise)
+    return Output(
+        reader.text(body, "name", place, limit=LINE_LIMIT),
+        reader.text(body, "unit", place, default="", limit=LINE_LIMIT),
+        noise,
+        classes,
+    )
+
+
+def objectives(
+    reader: Reader, body: Mapping[str, Any], outputs: Sequence[Output]
+) -> tuple[tuple[Objective, ...], str]:
+    items = list(reader.objects(body, "objectives", "", OBJECTIVE_LIMIT))
+    weighed = any(isinstance(item, Mapping) and "weight" in item for _, item in items)
+    usual = PARETO if len(items) > 1 and not weighed else WEIGHTED
+    combine = reader.choice(body, "combine", "problem", COMBINATIONS, default=usual)
+    found = tuple(_objective(reader, item, place, outputs, combine) for place, item in items)
+    goals = {each.goal == LEARN for each in found}
+    if len(goals) > 1:
+        reader.wrong("objectives", "mix learning with a goal; learn everything, or nothing.")
+    if len(found) > 1 and combine == PARETO and len({each.output for each in found}) < len(found):
+        reader.wrong("objectives", "name one output twice.")
+    return found, combine
+
+
+def _objective(
+    reader: Reader, body: Mapping[str, Any], place: str, outputs: Sequence[Output], combine: str
+) -> Objective:
+    known = {each.name: each for each in outputs}
+    output = reader.choice(body, "output", place, list(known))
+    goal = reader.choice(body, "goal", place, GOALS, default=MAXIMIZE)
+    if not goal:  # which fields belong to it cannot be said
+        return Objective(output)
+    if output in known and known[output].classes and goal != LEARN:
+        reader.wrong(f"{place}.goal", "must be learn for an output that is told apart by labels.", goal)
+    options = {MAXIMIZE: (), MINIMIZE: (), TARGET: ("target",), WINDOW: ("low", "high")}.get(goal, ())
+    wanted: tuple[str, ...] = options
+    if combine == DESIRABILITY and goal != LEARN:
+        wanted = (*options, *(("tolerance",) if goal in (TARGET, WINDOW) else ("worst", "best")))
+    reader.only(
+        body,
+        (
+            "output",
+            "goal",
+            "weight",
+            *wanted,
+            *(("reference",) if combine == PARETO and goal != LEARN else ()),
+        ),
+        place,
+    )
+    weight = reader.number(body, "weight", place, default=1.0)
+    if weight <= 0:
+        reader.wrong(f"{place}.weight", "must be positive; the goal gives the direction.", weight)
+    faults = len(reader.errors)
+    values = {name: reader.number(body, name, place) for name in wanted}
+    reference = None if body.get("reference") is None else reader.number(body, "reference", place)
+    if len(reader.errors) == faults:
+        _check_options(reader, place, goal, values, reference)
+    return Objective(output, goal, weight, reference=reference, **values)
+
+
+def _check_options(
+    reader: Reader, place: str, goal: str, values: Mapping[str, float], reference: float | None
+) -> None:
+    if "high" in values and not values["low"] < values["high"]:
+        reader.wrong(f"{place}.high", f"must be greater than low ({values['low']:g}).", values["high"])
+    if "tolerance" in values and values["tolerance"] <= 0:
+        reader.wrong(f"{place}.tolerance", "must be positive.", values["tolerance"])
+    if "best" in values:
+        rises = values["best"] > values["worst"]
+        if values["best"] == values["worst"] or rises != (goal == MAXIMIZE):
+            side = "greater" if goal == MAXIMIZE else "less"
+            reader.wrong(f"{place}.best", f"must be {side} than worst to {goal}.", values["best"])
+    if goal in (TARGET, WINDOW) and reference is not None and reference < 0:
+        reader.wrong(f"{place}.reference", "is a distance here and cannot be negative.", reference)
+
+
+def outcome_constraint(
+    reader: Reader, body: Mapping[str, Any], place: str, known: Sequence[str]
+) -> OutcomeConstraint:
+    reader.only(body, ("output", "operator", "bound"), place)
+    return OutcomeConstraint(
+        reader.choice(body, "output", place, known),
+        reader.choice(body, "operator", place, ("<=", ">=")),
+        reader.number(body, "bound", place),
+    )

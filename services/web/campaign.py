@@ -1,0 +1,130 @@
+"""What the page of one campaign shows: the best or the front, how it got there, what is queued, how good the models are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from markupsafe import Markup
+
+from labqueue.problem import Problem
+from labqueue.states import State
+from models.domain import records as r
+from services.api.listings import campaign_json
+from services.flow.shared import problem_of
+from services.ports import Store
+from services.web.pictures import Series, picture
+
+STAGED_SHOWN = 10
+FRONT_SHOWN = 50
+MODELS_SHOWN = 200  # the newest
+
+
+def campaign_page(store: Store, campaign: r.Campaign) -> dict[str, Any]:
+    """Plain values for the template."""
+    found = campaign_json(store, campaign)
+    problem = problem_of(campaign)
+    with store.begin() as tx:
+        rows = sorted(
+            tx.results.training(campaign.id, campaign.data_revision), key=lambda each: each.revision
+        )
+        staged = tx.experiments.of_campaign(campaign.id, (State.STAGED, State.PROPOSED), 1000)
+        models = tx.models.all(campaign.id)[-MODELS_SHOWN:]
+        codes = {each.id: each.code for each in tx.experiments.get([row.experiment_id for row in rows])}
+    outputs = [row.outputs for row in rows]
+    front = [rows[place] for place in problem.front(outputs)] if problem.pareto else []
+    queued = sorted(staged, key=lambda each: (-each.priority, each.tag, each.id))
+    return {
+        "campaign": found,
+        "problem": problem,
+        "front": [_row(problem, each, codes) for each in _by_first(problem, front)[:FRONT_SHOWN]],
+        "front_size": len(front),
+        "staged": [
+            {"of": each, "point": problem.ordered(each.planned or {})} for each in queued[:STAGED_SHOWN]
+        ],
+        "staged_count": len(staged),
+        "pictures": [each for each in (_progress(problem, outputs), *_learning(models)) if each],
+        "model": _quality(models[-1]) if models else {},
+    }
+
+
+def _row(problem: Problem, row: r.TrainingRow, codes: Mapping[int, str]) -> dict[str, Any]:
+    shown = {name: problem.output(name).decode(value) for name, value in row.outputs.items()}
+    return {
+        "code": codes[row.experiment_id],
+        "point": problem.ordered(row.parameters),
+        "outputs": {name: shown[name] for name in problem.output_names if name in shown},
+    }
+
+
+def _by_first(problem: Problem, rows: Sequence[r.TrainingRow]) -> list[r.TrainingRow]:
+    return sorted(rows, key=lambda row: row.outputs[problem.objectives[0].output])
+
+
+def _progress(problem: Problem, outputs: Sequence[Mapping[str, float]]) -> Markup:
+    """One objective: each score and the best so far. Two on a front: one against the other."""
+    if problem.pareto:
+        return _against(problem, outputs) if len(problem.objectives) == 2 else Markup("")
+    scored = [
+        (place + 1.0, problem.score(each), problem.admissible(each)) for place, each in enumerate(outputs)
+    ]
+    dots = [(place, score) for place, score, _ in scored if score is not None]
+    good = [(place, score) for place, score, admissible in scored if score is not None and admissible]
+    best = accumulate((score for _, score in good), max)
+    line = [(place, top) for (place, _), top in zip(good, best, strict=True)]
+    if not dots:
+        return Markup("")
+    series = [Series("experiments", dots), Series("best so far", line, "steps", "two")]
+    return picture("Progress", series, "results, in the order in which they came", "score", _near(dots))
+
+
+def _against(problem: Problem, outputs: Sequence[Mapping[str, float]]) -> Markup:
+    one, other = (each.output for each in problem.objectives)
+
+    def at(places: Sequence[int]) -> list[tuple[float, float]]:
+        return sorted((outputs[place][one], outputs[place][other]) for place in places)
+
+    known = [place for place, each in enumerate(outputs) if problem.values(each) is not None]
+    front = problem.front(outputs)
+    points = at(known)
+    series = [
+        Series("experiments", points),
+        Series("front", at(front), "line", "two"),
+        Series("on the front", at(front), "dots", "two"),
+    ]
+    return picture("Pareto front", series, _label(problem, one), _label(problem, other), _near(points))
+
+
+def _near(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """A few values far off would press all others flat: then the middle nine tenths and some room are shown."""
+    values = sorted(value for _, value in points)
+    low, high = values[len(values) // 20], values[-1 - len(values) // 20]
+    if len(values) < 10 or values[-1] - values[0] <= 4 * (high - low) or high <= low:
+        return None
+    return low - 0.2 * (high - low), high + 0.2 * (high - low)
+
+
+def _label(problem: Problem, name: str) -> str:
+    unit = problem.output(name).unit
+    return f"{name} in {unit}" if unit else name
+
+
+def _learning(models: Sequence[r.Model]) -> list[Markup]:
+    """How well each model version foretells what it has not seen, by output."""
+    names = sorted({name for each in models for name in _quality(each)})
+    found = []
+    for name in names:
+        points = [
+            (float(each.version), float(quality["rmse"]))
+            for each in models
+            for quality in [_quality(each).get(name, {})]
+            if quality.get("rmse") is not None
+        ]
+        series = [Series("root mean square error", points, "line", "two")]
+        found.append(picture(f"Learning {name}", series, "model version", "error on rows left out"))
+    return found
+
+
+def _quality(model: r.Model) -> Mapping[str, Mapping[str, Any]]:
+    return dict((model.metrics or {}).get("outputs") or {})

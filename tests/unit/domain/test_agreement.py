@@ -1,0 +1,97 @@
+"""A problem and a strategy that do not go together are told apart by field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from labqueue.problem import Problem
+from labqueue.strategy import Strategy
+from models.domain.agreement import check
+
+PARAMETERS = [
+    {"name": "temperature", "kind": "continuous", "low": 20, "high": 120},
+    {"name": "solvent", "kind": "categorical", "categories": ["water", "ethanol"]},
+    {"name": "stirrer", "kind": "fixed", "value": 300},
+    {"name": "humidity", "kind": "context", "low": 0, "high": 100},
+]
+OUTPUTS = [{"name": "yield"}, {"name": "cost"}, {"name": "look", "classes": ["clear", "hazy"]}]
+ONE = [{"output": "yield"}]
+FRONT = [{"output": "yield"}, {"output": "cost", "goal": "minimize"}]
+KNOW = [{"output": "yield", "goal": "learn"}]
+LABELS = [{"output": "look", "goal": "learn"}]
+
+
+def problem(objectives: list[dict[str, Any]]) -> Problem:
+    return Problem.from_json({"parameters": PARAMETERS, "outputs": OUTPUTS, "objectives": objectives})
+
+
+@pytest.mark.parametrize(
+    ("objectives", "strategy"),
+    [
+        (ONE, {}),
+        (ONE, {"cost": "temperature * stirrer", "stop": {"cost": 9, "target": 80, "gain": 0.1}}),
+        (ONE, {"acquisition": "log_ei", "stop": {"plateau": {"output": "yield", "metric": "r2"}}}),
+        (ONE, {"acquisition": "uncertainty"}),
+        (FRONT, {"acquisition": "log_nehvi", "stop": {"target": {"yield": 80, "cost": 3}, "gain": 1}}),
+        (FRONT, {"acquisition": "random", "stop": {"no_improvement": 5}}),
+        (KNOW, {"acquisition": "uncertainty", "stop": {"plateau": {}}}),
+        (LABELS, {"acquisition": "entropy", "surrogate": "ensemble", "stop": {"plateau": {"metric": "nll"}}}),
+        ([], {"method": "design"}),
+        ([], {"method": "learner", "learner": "mine", "fallback": "design"}),
+    ],
+)
+def test_what_goes_together(objectives: list[dict[str, Any]], strategy: dict[str, Any]) -> None:
+    assert check(problem(objectives), Strategy.from_json(strategy)) == []
+
+
+@pytest.mark.parametrize(
+    ("objectives", "strategy", "field"),
+    [
+        ([], {}, "problem.objectives"),
+        ([], {"method": "learner", "learner": "mine"}, "problem.objectives"),
+        (FRONT, {"acquisition": "log_ei"}, "strategy.acquisition"),
+        (ONE, {"acquisition": "log_nehvi"}, "strategy.acquisition"),
+        (KNOW, {"acquisition": "log_nei"}, "strategy.acquisition"),
+        (
+            FRONT,
+            {"acquisition": [{"acquisition": "random", "share": 0.2}, {"acquisition": "ucb", "share": 0.8}]},
+            "strategy.acquisition[1].acquisition",
+        ),
+        (LABELS, {"surrogate": "gp"}, "strategy.surrogate"),
+        (ONE, {"cost": "temprature"}, "strategy.cost"),
+        (ONE, {"cost": "solvent"}, "strategy.cost"),
+        (ONE, {"cost": "humidity"}, "strategy.cost"),
+        (ONE, {"stop": {"cost": 5}}, "strategy.stop.cost"),
+        (ONE, {"stop": {"target": {"yield": 80}}}, "strategy.stop.target"),
+        (FRONT, {"stop": {"target": 80}}, "strategy.stop.target"),
+        (FRONT, {"stop": {"target": {"look": 1}}}, "strategy.stop.target.look"),
+        (FRONT, {"stop": {"target": {}}}, "strategy.stop.target"),
+        (KNOW, {"stop": {"target": 80}}, "strategy.stop.target"),
+        (KNOW, {"stop": {"no_improvement": 3}}, "strategy.stop.no_improvement"),
+        (KNOW, {"stop": {"gain": 1}}, "strategy.stop.gain"),
+        (ONE, {"method": "design", "stop": {"gain": 1}}, "strategy.stop.gain"),
+        (ONE, {"method": "design", "stop": {"plateau": {}}}, "strategy.stop.plateau"),
+        (ONE, {"stop": {"plateau": {"output": "cost"}}}, "strategy.stop.plateau.output"),
+        (ONE, {"stop": {"plateau": {"metric": "accuracy"}}}, "strategy.stop.plateau.metric"),
+        (LABELS, {"stop": {"plateau": {"metric": "rmse"}}}, "strategy.stop.plateau.metric"),
+    ],
+)
+def test_what_does_not_is_named(objectives: list[Any], strategy: dict[str, Any], field: str) -> None:
+    assert [each.field for each in check(problem(objectives), Strategy.from_json(strategy))] == [field]
+
+
+def test_opaque_items_are_suggested_by_the_caller() -> None:
+    opaque = Problem.from_json({"opaque": True, "outputs": [{"name": "y"}]})
+    assert [each.field for each in check(opaque, Strategy(method="design"))] == ["strategy.method"]
+    assert check(opaque, Strategy(method="caller")) == []
+
+
+def test_every_fault_is_named_at_once() -> None:
+    strategy = Strategy.from_json({"acquisition": "ucb", "cost": "x", "stop": {"target": 1.0}})
+    assert {each.field for each in check(problem(FRONT), strategy)} == {
+        "strategy.acquisition",
+        "strategy.cost",
+        "strategy.stop.target",
+    }
