@@ -23,7 +23,7 @@ from examples.demo import campaign
 from examples.demo.plot import plot
 from examples.demo.progress import Progress
 from examples.demo.view import View, view_for
-from examples.snar.front import hypervolume, load_front
+from examples.snar.front import HYPERVOLUME, load_front
 from labqueue.client import Client
 from labqueue.errors import LabqueueError
 from labqueue.problem import Problem
@@ -81,7 +81,7 @@ def _own(environ: Any) -> dict[str, str]:
 def _run(stack: Stack, home: Path, speed: float, view: View) -> Progress:
     definition = campaign.definition()
     problem = Problem.from_json(definition["problem"])
-    progress = Progress(problem, campaign.BUDGET, hypervolume(problem, load_front()))
+    progress = Progress(problem, campaign.BUDGET, HYPERVOLUME)
     news: queue.Queue[dict[str, Any]] = queue.Queue()
     client = Client(stack.url, actor="demo")
     client.put_queue(campaign.QUEUE, lease_seconds=campaign.LEASE_SECONDS, on_lost="requeue", max_attempts=3)

@@ -33,5 +33,5 @@ def test_the_demo_runs_a_campaign_to_its_end_and_says_what_became_of_the_killed_
     assert after is not None and after[1] != "solver-2", said
     share = re.search(r"It dominates ([\d.]+) % of what the true front does", said)
     # How good it gets depends on how busy this machine is; benchmarks measure that on a simulated clock.
-    assert share is not None and 10 < float(share[1]) <= 100.1, said
+    assert share is not None and 10 < float(share[1]) <= 100, said
     assert (home / "front.png").read_bytes().startswith(b"\x89PNG")

@@ -76,3 +76,8 @@ def test_a_hypervolume_is_the_area_up_to_the_reference() -> None:
     assert front.hypervolume(problem, [(3000, 10), (2500, 8)]) == 2000 + 500 * 2
     assert front.hypervolume(problem, [(3000, 10), (2500, 11), (1000, 1), (9000, 13)]) == 2000
     assert front.hypervolume(problem, []) == 0
+
+
+def test_the_stored_front_is_nearly_the_whole() -> None:
+    found = front.hypervolume(front.load_problem(), front.load_front())
+    assert 0.998 * front.HYPERVOLUME < found <= front.HYPERVOLUME
