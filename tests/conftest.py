@@ -7,7 +7,12 @@ from pathlib import Path
 from shutil import rmtree
 
 import pytest
+from hypothesis import HealthCheck, settings
 from servers import Servers, short_folder
+
+# How long an example takes says how busy the machine is, and nothing about what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
