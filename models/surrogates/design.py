@@ -11,7 +11,7 @@ from labqueue.problem import Linear, Mixture, Problem
 from labqueue.strategy import FILLING, SOBOL, Strategy
 
 from .designs import fixed, optimal
-from .designs.filling import BLOCK, shares, sobol
+from .designs.filling import BLOCK, shares
 from .designs.walk import Walk, drawn
 from .encoding import Array, Encoding
 from .seeds import seed_for
@@ -94,7 +94,7 @@ def _thin(rule: object) -> bool:
 def _walk(encoding: Encoding, seed: int) -> Iterator[Point]:
     """Hit-and-run inside the constraints, in blocks; in each the points come in an order that spreads."""
     walk = Walk(encoding.problem)
-    blocks = sobol(encoding.dimensions, seed)
+    blocks = shares(SOBOL, encoding.dimensions, seed, BLOCK)
     fruitless = 0
     for number, block in enumerate(blocks):
         lab = (

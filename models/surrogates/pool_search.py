@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from . import sobol
 from .acquisition import Situation, Worth
 from .cost import Cost
 from .encoding import Array
@@ -128,11 +129,8 @@ class _Glances:
             self._situations = [replace(situation, seed=seed) for seed in seeds]
         elif problem.objectives and not problem.learning:
             self._situations = [situation]
-        engine = torch.quasirandom.SobolEngine(  # type: ignore[no-untyped-call]
-            max(1, len(self._surrogate.outputs)), scramble=True, seed=situation.seed
-        )
-        drawn = engine.draw(_SAMPLES, dtype=torch.double).clamp(1e-6, 1 - 1e-6)
-        self._normal = torch.special.ndtri(drawn).to(situation.measured)[:, None, :]
+        drawn = sobol.normal(_SAMPLES, max(1, len(self._surrogate.outputs)), situation.seed)
+        self._normal = drawn.to(situation.measured)[:, None, :]
 
     def of(self, rows: Array) -> Array:
         """(glances, rows)."""

@@ -27,16 +27,13 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 class Optuna(Peer):
     packages: ClassVar[tuple[str, ...]] = ("optuna",)
 
-    def __init__(self, problem: Problem, seed: int, first: Sequence[Point]) -> None:
+    def __init__(
+        self, problem: Problem, seed: int, first: Sequence[Point], sampler: optuna.samplers.BaseSampler
+    ) -> None:
         super().__init__(problem, seed, first)
         self.space = {each.name: _distribution(each) for each in problem.parameters}
-        self.study = optuna.create_study(
-            directions=[aim.goal for aim in problem.aims], sampler=self.sampler(seed)
-        )
+        self.study = optuna.create_study(directions=[aim.goal for aim in problem.aims], sampler=sampler)
         self.trials: dict[int, optuna.Trial] = {}
-
-    def sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        raise NotImplementedError
 
     def given(self, run: int, point: Point) -> None:
         self.study.enqueue_trial(dict(point))
@@ -55,15 +52,15 @@ class Optuna(Peer):
 
 
 class OptunaTPE(Optuna):
-    def sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        return optuna.samplers.TPESampler(seed=seed)
+    def __init__(self, problem: Problem, seed: int, first: Sequence[Point]) -> None:
+        super().__init__(problem, seed, first, optuna.samplers.TPESampler(seed=seed))
 
 
 class OptunaGP(Optuna):
     packages = ("optuna", "torch")
 
-    def sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=2)
+    def __init__(self, problem: Problem, seed: int, first: Sequence[Point]) -> None:
+        super().__init__(problem, seed, first, optuna.samplers.GPSampler(seed=seed, n_startup_trials=2))
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:

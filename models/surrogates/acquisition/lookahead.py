@@ -8,6 +8,8 @@ import torch
 from botorch.utils.safe_math import log_fatplus
 from torch import Tensor
 
+from models.surrogates import sobol
+
 from .knowing import noise_of
 from .situation import Situation
 
@@ -28,9 +30,7 @@ def knowledge_gradient(situation: Situation) -> Any:
     be broken there is none.
     """
     members, places = list(situation.settled.models), _places(situation)
-    engine: Any = torch.quasirandom.SobolEngine(len(members), scramble=True, seed=situation.seed)  # type: ignore[no-untyped-call]
-    drawn = engine.draw(_OUTCOMES // 2, dtype=torch.double).clamp(1e-6, 1 - 1e-6)
-    above = torch.special.ndtri(drawn).to(places)
+    above = sobol.normal(_OUTCOMES // 2, len(members), situation.seed).to(places)
     above = above / above.square().mean(dim=0).sqrt()
     outcomes = torch.cat([above, -above])  # with the right mean and variance: so few would miss both
     noises = [noise_of(each) for each in situation.surrogate.joint.models]
@@ -59,8 +59,7 @@ def knowledge_gradient(situation: Situation) -> Any:
 def _places(situation: Situation) -> Tensor:
     """Where the expected score is greatest, and the best rows."""
     width = situation.measured.shape[-1]
-    engine: Any = torch.quasirandom.SobolEngine(width, scramble=True, seed=situation.seed)  # type: ignore[no-untyped-call]
-    everywhere = engine.draw(_LOOKED_AT, dtype=torch.double).to(situation.measured)
+    everywhere = sobol.uniform(_LOOKED_AT, width, situation.seed).to(situation.measured)
     order = situation.scores.argsort(descending=True, stable=True)[:_ROWS]
     with torch.no_grad():
         means = situation.settled.posterior(everywhere[:, None, :]).mean.squeeze(-2)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from botorch.models.model_list_gp_regression import ModelListGP
 from botorch.sampling.pathwise import draw_matheron_paths
 from botorch.utils.safe_math import log_fatplus
 from torch import Tensor
 
+from models.surrogates import sobol
 from models.surrogates.pending import conditioned
 
 from .situation import Situation
@@ -40,11 +42,9 @@ def thompson(situation: Situation) -> Any:
 def _path(situation: Situation) -> Any:
     """A function of inputs (batch, 1, columns) -> (1, batch, 1, outputs), standardised units."""
     model = situation.surrogate.joint
-    try:
-        paths = draw_matheron_paths(model, sample_shape=torch.Size([1]))
-        paths(situation.measured[:1])
-    except (NotImplementedError, AttributeError, TypeError, RuntimeError):
+    if not isinstance(model, ModelListGP):  # only exact processes have paths
         return _anchored(situation)
+    paths = draw_matheron_paths(model, sample_shape=torch.Size([1]))
 
     def drawn(inputs: Tensor) -> Tensor:
         found = paths(inputs.squeeze(-2))
@@ -57,8 +57,7 @@ def _path(situation: Situation) -> Any:
 def _anchored(situation: Situation) -> Any:
     model = situation.surrogate.joint
     width = situation.measured.shape[-1]
-    engine: Any = torch.quasirandom.SobolEngine(width, scramble=True, seed=situation.seed)  # type: ignore[no-untyped-call]
-    anchors = engine.draw(_ANCHORS, dtype=torch.double).to(situation.measured)
+    anchors = sobol.uniform(_ANCHORS, width, situation.seed).to(situation.measured)
     with torch.no_grad():
         values = model.posterior(anchors).rsample(torch.Size([1]))[0]
     following = conditioned(model, anchors, values)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import torch
 
+from models.surrogates import sobol
 from models.surrogates.encoding import Array
 from models.surrogates.seeds import seed_for
 
@@ -26,13 +25,7 @@ def shares(kind: str, dimensions: int, seed: int, initial: int) -> Iterator[Arra
     if kind == "random":
         generator = np.random.default_rng(seed)
         return (generator.random((BLOCK, dimensions)) for _ in iter(int, 1))
-    return sobol(dimensions, seed)
-
-
-def sobol(dimensions: int, seed: int) -> Iterator[Array]:
-    engine: Any = torch.quasirandom.SobolEngine(dimensions, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
-    while True:
-        yield engine.draw(BLOCK, dtype=torch.double).numpy()
+    return (block.numpy() for block in sobol.blocks(dimensions, seed, BLOCK))
 
 
 def _halton(dimensions: int, seed: int) -> Iterator[Array]:

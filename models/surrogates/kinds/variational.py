@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.surrogates import gp, inducing
+from models.surrogates import gp, inducing, sobol
 from models.surrogates.blend import Moments
 from models.surrogates.data import Data, tensor
 from models.surrogates.encoding import Array
@@ -117,9 +117,7 @@ class Latents:
 
     @cached_property
     def _steps(self) -> Tensor:
-        engine: Any = torch.quasirandom.SobolEngine(len(self.processes), scramble=True, seed=0)  # type: ignore[no-untyped-call]
-        steps: Tensor = torch.special.ndtri(engine.draw(_DRAWS, dtype=torch.double).clamp(1e-6, 1 - 1e-6))
-        return steps
+        return sobol.normal(_DRAWS, len(self.processes), seed=0)
 
 
 def fit(data: Data, warm: Fit | None, seed: int, device: str) -> Numbers | Classes:

@@ -159,8 +159,7 @@ def write_state(state: State) -> bytes:
         return JSON_STATE + json.dumps(state, default=_listed).encode()
     except (TypeError, ValueError) as error:
         raise LearnerError(
-            f"train must return bytes or JSON values (dicts, lists, numbers, text): {error}. Make bytes of anything else, "
-            "as with pickle.dumps, joblib.dump or torch.save."
+            f"train must return bytes or JSON values (dicts, lists, numbers, text): {error}. Write anything else as bytes."
         ) from None
 
 
