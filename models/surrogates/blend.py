@@ -20,20 +20,24 @@ from gpytorch.distributions import MultivariateNormal
 from gpytorch.likelihoods import GaussianLikelihood
 from torch import Tensor
 
-#: Added to variances in standardised units: members that agree would give a covariance that is singular.
-_JITTER = 1e-6
 _LEAST_NOISE = 1e-6
 
 
-class _Gaussian(GPyTorchModel):
-    """`noise`: the variance of a measurement in standardised units, told by `likelihood.noise` as processes do."""
+class Gaussian(GPyTorchModel):
+    """A model of one output that gives mean and covariance itself.
 
+    noise   the variance of a measurement in standardised units, told by `likelihood.noise` as processes do
+    jitter  added to variances in standardised units: members that agree would give a covariance that is singular
+    """
+
+    jitter = 1e-6
     _num_outputs = 1
 
     def __init__(self, noise: float) -> None:
         super().__init__()
         self.likelihood = GaussianLikelihood(noise_constraint=GreaterThan(_LEAST_NOISE / 2))
         self.likelihood.noise = max(noise, _LEAST_NOISE)
+        self.likelihood.requires_grad_(False)
 
     @property
     def batch_shape(self) -> torch.Size:
@@ -51,12 +55,12 @@ class _Gaussian(GPyTorchModel):
         posterior_transform: PosteriorTransform | None = None,
     ) -> Any:
         mean, covariance = self.moments(X)
-        diagonal = torch.full_like(mean, _JITTER)
+        diagonal = torch.full_like(mean, self.jitter)
         found = GPyTorchPosterior(MultivariateNormal(mean, covariance + torch.diag_embed(diagonal)))
         return found if posterior_transform is None else posterior_transform(posterior=found, X=X)
 
 
-class Blend(_Gaussian):
+class Blend(Gaussian):
     """Processes of a batch (members, rows, columns), equally likely."""
 
     def __init__(self, members: SingleTaskGP) -> None:
@@ -70,7 +74,7 @@ class Blend(_Gaussian):
         return between, each.covariance_matrix.mean(-3) + apart
 
 
-class Spread(_Gaussian):
+class Spread(Gaussian):
     """Functions from rows (..., columns) to values (members, ...), equally likely."""
 
     def __init__(self, members: Callable[[Tensor], Tensor], noise: float) -> None:
@@ -81,7 +85,7 @@ class Spread(_Gaussian):
         return _between(self.members(inputs).movedim(0, -2), dim=-2)
 
 
-class Moments(_Gaussian):
+class Moments(Gaussian):
     """A function that gives mean and covariance itself."""
 
     def __init__(

@@ -41,6 +41,7 @@ class Data:
     noise    (rows,) standard deviation of each value, lab units; NaN where it is to be found
     groups   of each column: 0, 1, ...; the one-hot columns of a category parameter are one group
     classes  how many labels there are; 0 where the output is a number
+    named    do some columns belong to category parameters?
     """
 
     inputs: Array
@@ -48,6 +49,7 @@ class Data:
     noise: Array
     groups: tuple[int, ...]
     classes: int = 0
+    named: bool = False
 
     @classmethod
     def of(cls, inputs: Array, values: Array, noise: float | None = None, classes: int = 0) -> Data:
@@ -89,6 +91,7 @@ def datasets(problem: Problem, space: Space, rows: Sequence[Observation]) -> dic
             np.array(found[each.name][2]),
             groups(space),
             len(each.classes),
+            isinstance(space, Encoding) and any(isinstance(column, Places) for column in space.columns),
         )
         for each in outputs
     }

@@ -22,7 +22,8 @@ def reduce(parameter: Categorical) -> Array:
 
     Constant descriptors and those correlated with an earlier one are dropped, the rest standardised and turned
     into principal components, of which as many are kept as explain 95 % of the variance (at most one fewer than
-    there are categories). Every component is scaled to [0, 1] over the categories.
+    there are categories). All are scaled by the same number, so that the first spans [0, 1] and the others as much less
+    as they explain less: a component of little weight would be mostly chance, were it stretched.
     """
     table = np.array([list(parameter.descriptors[each].values()) for each in parameter.categories])
     with np.errstate(all="ignore"):
@@ -35,14 +36,12 @@ def reduce(parameter: Categorical) -> Array:
     left, sizes, _ = np.linalg.svd(table, full_matrices=False)
     share = np.cumsum(sizes**2) / (sizes**2).sum()
     count = int(np.searchsorted(share, _EXPLAINED - 1e-12)) + 1
-    parts = (
-        left[:, : min(count, len(parameter.categories) - 1)]
-        * sizes[: min(count, len(parameter.categories) - 1)]
-    )
+    count = min(count, len(parameter.categories) - 1)
+    parts = left[:, :count] * sizes[:count]
     # The sign of a component is arbitrary: its largest entry is positive, on every machine.
     parts = parts * np.sign(parts[np.abs(parts).argmax(axis=0), np.arange(parts.shape[1])])
     low, high = parts.min(axis=0), parts.max(axis=0)
-    return _apart(np.asarray((parts - low) / (high - low), dtype=np.float64))
+    return _apart(np.asarray(0.5 + (parts - (low + high) / 2) / (high - low).max(), dtype=np.float64))
 
 
 def _apart(points: Array) -> Array:

@@ -6,19 +6,17 @@ Inputs are rows of the unit cube, outputs are warped and standardised, everythin
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from botorch.models.gp_regression import SingleTaskGP
-from gpytorch.kernels import MaternKernel, RBFKernel, ScaleKernel
 
 from .data import Data, tensor
 from .encoding import Array
 from .likelihood import LEAST_NOISE, MATERN, RBF, Peak, Task, climb, density_of, position_of
+from .process import Process
 from .values import LearningError
 from .warps import Warp
 
@@ -107,6 +105,7 @@ def task(data: Data, warp: Warp, kernel: str, device: str, sparsity: float | Non
         tensor(known_noise(data, warp), device),
         data.groups,
         sparsity,
+        data.named,
     )
 
 
@@ -122,40 +121,14 @@ def noise_of(data: Data, hyper: Hyper, extra: Array | None = None) -> Array:
     return np.asarray(found if extra is None else found + extra)
 
 
-def build(data: Data, hyper: Hyper, device: str, extra: Array | None = None) -> SingleTaskGP:
+def build(data: Data, hyper: Hyper, device: str, extra: Array | None = None) -> Process:
     """The process conditioned on the rows, ready to predict in standardised units."""
-    dimensions = data.inputs.shape[1]
-    base = (
-        RBFKernel(ard_num_dims=dimensions)
-        if hyper.kernel == RBF
-        else MaternKernel(2.5, ard_num_dims=dimensions)
+    return Process(
+        hyper.kernel,
+        tensor(data.inputs, device),
+        tensor(hyper.warp.forward(data.values), device),
+        tensor(noise_of(data, hyper, extra), device),
+        hyper.lengthscales,
+        hyper.outputscale,
+        hyper.mean,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # BoTorch asks for inputs within [0, 1]: actual values may differ
-        model = SingleTaskGP(
-            tensor(data.inputs, device),
-            tensor(hyper.warp.forward(data.values)[:, None], device),
-            train_Yvar=tensor(noise_of(data, hyper, extra)[:, None], device),
-            covar_module=ScaleKernel(base),
-            outcome_transform=None,
-        )
-    model = model.to(device=device, dtype=torch.double)
-    base.lengthscale = torch.tensor([hyper.lengthscales], dtype=torch.double)
-    model.covar_module.outputscale = hyper.outputscale
-    model.mean_module.constant.data.fill_(hyper.mean)
-    model.eval()
-    return model
-
-
-def leave_one_out(model: SingleTaskGP) -> tuple[Array, Array]:
-    """Mean and variance that each row would be predicted with, had it not been measured (standardised, with its
-    noise). Sundararajan and Keerthi, Neural Computation 13 (2001)."""
-    with torch.no_grad():
-        inputs = model.train_inputs[0]
-        matrix = model.covar_module(inputs).to_dense() + torch.diag(model.likelihood.noise)
-        root = torch.linalg.cholesky(matrix)
-        inverse = torch.cholesky_inverse(root)
-        spread = 1 / inverse.diagonal()
-        residual = model.train_targets - model.mean_module(inputs)
-        mean = model.train_targets - (inverse @ residual) * spread
-    return mean.cpu().numpy(), spread.cpu().numpy()

@@ -154,7 +154,7 @@ class _Glances:
         """Means and spreads (rows, outputs), standardised, and the chance (rows,) that the likeliest labels are wrong."""
         means, spreads, doubts = [], [], []
         for part in torch.split(inputs, _GLANCE):
-            posteriors = [each.model.posterior(part) for each in self._surrogate.parts]
+            posteriors = [each.model.posterior(part[:, None, :]) for each in self._surrogate.parts]
             means.append(_columns([each.mean for each in posteriors], part))
             spreads.append(_columns([each.variance.clamp_min(0).sqrt() for each in posteriors], part))
             doubt = part.new_zeros(len(part))

@@ -31,9 +31,9 @@ from .seeds import seed_for
 from .taken import Taken
 from .values import Point
 
-#: Of many staged candidates (more than the first number) so many places are decided one by one; the others keep an
-#: order by worth: the front of a queue is claimed first, and the end will have been looked at again by then.
-_MANY, _DECIDED = 32, 2
+#: Of staged candidates so many places are decided one by one; the others keep an order by worth: the front of a queue is
+#: claimed first, and the end will have been looked at again by then.
+_DECIDED = 2
 #: Every so many searches of an ask one looks at the whole space again.
 _WHOLE = 8
 #: With these a point is never worth more for a point being in flight, so that an earlier search bounds a later one.
@@ -99,7 +99,7 @@ class _Queue:
 
     def filled(self) -> tuple[list[Choice], float | None]:
         wanted = len(self._ask.staged) + self._ask.count
-        decided = wanted if len(self._ask.staged) <= _MANY else _DECIDED
+        decided = wanted if len(self._ask.staged) <= _DECIDED else _DECIDED
         while len(self._chosen) < wanted:
             if self._chosen and self._effort.spent():
                 self._fill_up(wanted)

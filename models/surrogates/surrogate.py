@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
-from botorch.models.gp_regression import SingleTaskGP
 from botorch.models.gpytorch import ModelListGPyTorchModel
-from botorch.models.model_list_gp_regression import ModelListGP
 from torch import Tensor
 
 from labqueue.problem import Problem
@@ -50,9 +48,16 @@ class Surrogate:
     def joint(self) -> ModelListGPyTorchModel:
         """BoTorch's model of all `outputs`, independent of each other, in standardised units, without the noise of a
         measurement; its posterior is a GPyTorchPosterior whatever the kinds."""
-        models = [each.model for each in self.parts]
-        exact = all(isinstance(each, SingleTaskGP) for each in models)
-        return ModelListGP(*models) if exact else Joint(*models)
+        return Joint(*(each.model for each in self.parts))
+
+    @cached_property
+    def views(self) -> tuple[Surrogate, ...]:
+        """This one first, then as many others as it takes to see every output by each model that explains it nearly
+        as well."""
+        count = max((1 + len(each.others) for each in self.parts), default=1)
+        every = [(each, *each.others) for each in self.parts]
+        others = [tuple(each[number % len(each)] for each in every) for number in range(1, count)]
+        return (self, *(replace(self, parts=each) for each in others))
 
     @property
     def smooth(self) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import torch
+from botorch.utils.safe_math import logmeanexp
+from torch import Tensor
 
 from labqueue.problem import Problem
 from labqueue.strategy import AUTO
@@ -35,6 +39,8 @@ MAKERS: Mapping[str, Callable[[Situation], Any]] = {
     "disagreement": disagreement,
     "random": random,
 }
+#: These look at one draw, and another view is another draw.
+_OF_ONE_VIEW = ("thompson", "random")
 #: These need nothing to be best.
 _WITHOUT_SCORE = ("uncertainty", "entropy", "disagreement", "random")
 
@@ -54,8 +60,23 @@ def made(
     name: str, situation: Situation, feasibility: Feasibility | None = None, cost: Cost | None = None
 ) -> Worth:
     """The function of this name (one that `meant` gives) in this situation."""
-    surrogate = situation.surrogate
-    return Worth(name, MAKERS[name](situation), surrogate.device, feasibility, cost, surrogate.smooth)
+    surrogate, views = situation.surrogate, situation.views
+    if name in _OF_ONE_VIEW:
+        views = (views[situation.seed % len(views)],)
+    function = _averaged([MAKERS[name](each) for each in views])
+    return Worth(name, function, surrogate.device, feasibility, cost, surrogate.smooth)
+
+
+def _averaged(functions: Sequence[Any]) -> Any:
+    """The log of the mean of what they are the logs of."""
+    if len(functions) == 1:
+        return functions[0]
+
+    def averaged(inputs: Tensor) -> Tensor:
+        value: Tensor = logmeanexp(torch.stack([each(inputs) for each in functions]), dim=0)
+        return value
+
+    return averaged
 
 
 def gain(situation: Situation, worth: Worth, row: Any) -> float | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from models.surrogates import sobol
 from models.surrogates.pending import conditioned
+from models.surrogates.process import Process
 
 from .situation import Situation
 
@@ -41,10 +42,10 @@ def thompson(situation: Situation) -> Any:
 
 def _path(situation: Situation) -> Any:
     """A function of inputs (batch, 1, columns) -> (1, batch, 1, outputs), standardised units."""
-    model = situation.surrogate.joint
-    if not isinstance(model, ModelListGP):  # only exact processes have paths
+    exact = [each for each in situation.surrogate.joint.models if isinstance(each, Process)]
+    if len(exact) < len(situation.surrogate.outputs):  # only exact processes have paths
         return _anchored(situation)
-    paths = draw_matheron_paths(model, sample_shape=torch.Size([1]))
+    paths = draw_matheron_paths(ModelListGP(*(each.layered for each in exact)), sample_shape=torch.Size([1]))
 
     def drawn(inputs: Tensor) -> Tensor:
         found = paths(inputs.squeeze(-2))

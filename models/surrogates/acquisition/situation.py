@@ -28,7 +28,8 @@ from models.surrogates.pending import believed
 from models.surrogates.surrogate import Surrogate
 from models.surrogates.values import LearningError, Observation, Point
 
-_SAMPLES = 128
+#: Views of the surrogate share the samples: they are averaged in the end.
+_SAMPLES, _LEAST_SAMPLES = 128, 32
 #: Of so many of the best measured rows (where there are constraints, of the best admissible ones besides) it is asked
 #: whether they may really be the best.
 _AMONG = 200
@@ -53,6 +54,7 @@ class Situation:
     pending   points in flight, and those chosen already in the same ask; `policy`: how they enter
     beta      of the upper confidence bound
     seed      of the samples that expectations are taken over
+    leader    of another view of the same situation (the place of which is `view`): the first one
     """
 
     surrogate: Surrogate
@@ -63,6 +65,8 @@ class Situation:
     policy: str
     beta: float
     seed: int
+    leader: Situation | None = None
+    view: int = 0
 
     @classmethod
     def of(
@@ -90,10 +94,22 @@ class Situation:
 
     def beside(self, inputs: Tensor, seed: int) -> Situation:
         """The same with further points in flight."""
-        following = replace(self, pending=torch.cat([self.pending, inputs]), seed=seed)
+        following = self._following(inputs, seed, None)
+        others = (each._following(inputs, seed, following) for each in self.views[1:])
+        following.__dict__["views"] = (following, *others)
+        return following
+
+    def _following(self, inputs: Tensor, seed: int, leader: Situation | None) -> Situation:
+        following = replace(self, pending=torch.cat([self.pending, inputs]), seed=seed, leader=leader)
         kept = _OF_DATA if self.goals.problem.pareto else (*_OF_DATA, *_OF_DIRECTION)
         following.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
         return following
+
+    @cached_property
+    def views(self) -> tuple[Situation, ...]:
+        """This one first, then the same as the surrogate's other views see it."""
+        others = enumerate(self.surrogate.views[1:], 1)
+        return (self, *(replace(self, surrogate=each, leader=self, view=view) for view, each in others))
 
     @cached_property
     def model(self) -> Any:
@@ -121,7 +137,9 @@ class Situation:
     def sampler(self, baseline: Tensor) -> Any:
         """Of joint samples at a baseline, the points in flight and one more."""
         wide = (len(baseline) + len(self.pending) + 1) * len(self.surrogate.outputs) > _SOBOL_LIMIT
-        return (IIDNormalSampler if wide else SobolQMCNormalSampler)(torch.Size([_SAMPLES]), seed=self.seed)
+        views = (self.leader or self).surrogate.views
+        samples = torch.Size([max(_LEAST_SAMPLES, 2 ** int(math.log2(_SAMPLES / len(views))))])
+        return (IIDNormalSampler if wide else SobolQMCNormalSampler)(samples, seed=self.seed + self.view)
 
     @cached_property
     def values(self) -> Tensor:
@@ -197,7 +215,10 @@ class Situation:
 
     @cached_property
     def baseline(self) -> Tensor:
-        """The measured rows without those that are hardly the best. Draws from torch's global generator."""
+        """The measured rows without those that are hardly the best (as the first view sees it). Draws from torch's
+        global generator."""
+        if self.leader is not None:
+            return self.leader.baseline
         if len(self.measured) < 2:
             return self.measured
         order = self.scores.argsort(descending=True, stable=True)
@@ -251,7 +272,10 @@ class Situation:
 
     @cached_property
     def front_baseline(self) -> Tensor:
-        """The measured rows without those that are hardly on the front. Draws from torch's global generator."""
+        """The measured rows without those that are hardly on the front (as the first view sees it). Draws from
+        torch's global generator."""
+        if self.leader is not None:
+            return self.leader.front_baseline
         everything = torch.arange(len(self.measured), device=self.measured.device)
         good = everything[self.admissible]
         among = _union(_ahead(self.values, everything), _ahead(self.values, good))

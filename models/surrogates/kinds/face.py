@@ -19,13 +19,15 @@ from models.surrogates.warps import Warp
 class Part:
     """A model of one number: a joint Gaussian over any points in standardised units, and the way back to lab units.
 
-    model  BoTorch's: `posterior(inputs)` is a GPyTorchPosterior without the noise of a measurement
+    model   BoTorch's: `posterior(inputs)` is a GPyTorchPosterior without the noise of a measurement
     smooth  can the way from the inputs to the posterior be differentiated?
+    others  models that explain the rows nearly as well: a choice is made by what all of them promise
     """
 
     model: GPyTorchModel
     warp: Warp
     smooth: bool = True
+    others: tuple[Part, ...] = ()
 
 
 class Labels(Protocol):

@@ -1,8 +1,9 @@
-"""The exact Gaussian process: the map of the output and the kernel are chosen by evidence."""
+"""The exact Gaussian process: the map of the output and the kernel are chosen by evidence, several where it leaves
+them open."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,57 +20,74 @@ from .face import Fit, Foretold, Part
 
 #: With more rows, maps and kernels are compared, and the search begins, on so many of them.
 _COMPARED = 200
+#: Maps and kernels are as good as the best where their evidence is within so many nats of its, but no more than so many:
+#: with few rows the evidence says little, and a choice that all of them like is a safer one.
+_APART, _KEPT = 3.0, 4
 
 
 @dataclass(frozen=True)
 class Exact:
-    hyper: Hyper
+    """Fits that explain the rows nearly as well, the best first."""
+
+    hypers: tuple[Hyper, ...]
+
+    @property
+    def hyper(self) -> Hyper:
+        return self.hypers[0]
 
     def to_json(self) -> dict[str, Any]:
-        return self.hyper.to_json()
+        return {"fits": [each.to_json() for each in self.hypers]}
 
     def describe(self) -> dict[str, Any]:
-        return {
-            "warp": self.hyper.warp.kind,
-            "kernel": self.hyper.kernel,
-            "lengthscales": list(self.hyper.lengthscales),
-            "noise": self.hyper.noise,
-        }
+        return describe(self.hyper)
 
     def part(self, data: Data, device: str) -> Part:
-        return Part(gp.build(data, self.hyper, device), self.hyper.warp)
+        first, *others = (Part(gp.build(data, each, device), each.warp) for each in self.hypers)
+        return replace(first, others=tuple(others))
 
     def foretell(self, data: Data, seed: int, device: str) -> Foretold:
-        return Foretold.of(data, self.hyper.warp, *gp.leave_one_out(gp.build(data, self.hyper, device)))
+        return Foretold.of(data, self.hyper.warp, *gp.build(data, self.hyper, device).leave_one_out())
+
+
+def describe(hyper: Hyper) -> dict[str, Any]:
+    return {
+        "warp": hyper.warp.kind,
+        "kernel": hyper.kernel,
+        "lengthscales": list(hyper.lengthscales),
+        "noise": hyper.noise,
+    }
 
 
 def fit(data: Data, warm: Fit | None, seed: int, device: str) -> Exact:
     if isinstance(warm, Exact):
-        found = _onwards(data, warm.hyper, device)
-        if found is not None and not _beaten(found, data, device):
+        found = _near([_onwards(data, each, device) for each in warm.hypers])
+        if found and not _beaten(found[0], data, device):
             return Exact(found)
     if len(data) > _COMPARED:
         places = np.sort(np.random.default_rng(seed).choice(len(data), _COMPARED, replace=False))
-        found = _onwards(data, _compared(data.take(places), device), device)
+        firsts = _near(_compared(data.take(places), device))
+        found = _near([_onwards(data, each, device) for each in firsts[:1]])
     else:
-        found = _compared(data, device)
-    if found is None:
+        found = _near(_compared(data, device))
+    if not found:
         raise LearningError("The model could not be fitted to these rows.")
     return Exact(found)
 
 
-def _compared(data: Data, device: str) -> Hyper | None:
-    """The best map with the smoother kernel, then the better kernel with that map."""
-    found = max((gp.fit(data, warp, RBF, None, device) for warp in candidates(data.values)), key=_evidence)
-    if found is None:
-        return None
-    return max(found, gp.fit(data, found.warp, MATERN, None, device), key=_evidence)
+def _compared(data: Data, device: str) -> list[Hyper | None]:
+    """Every map with either kernel."""
+    maps = candidates(data.values)
+    return [gp.fit(data, warp, kernel, None, device) for warp in maps for kernel in (RBF, MATERN)]
 
 
-def _onwards(data: Data, start: Hyper | None, device: str) -> Hyper | None:
+def _near(found: Iterable[Hyper | None]) -> tuple[Hyper, ...]:
+    """The best and those that the evidence does not set far apart from it, the best first."""
+    sound = sorted((each for each in found if each is not None), key=lambda each: -each.evidence)
+    return tuple(each for each in sound[:_KEPT] if each.evidence >= sound[0].evidence - _APART)
+
+
+def _onwards(data: Data, start: Hyper, device: str) -> Hyper | None:
     """The same map and kernel, searched from where an earlier fit ended."""
-    if start is None:
-        return None
     return gp.fit(data, refreshed(start.warp, data.values), start.kernel, start, device)
 
 
@@ -81,8 +99,8 @@ def _beaten(found: Hyper, data: Data, device: str) -> bool:
 
 
 def read(body: Mapping[str, Any], width: int, classes: int) -> Exact:
-    return Exact(Hyper.from_json(body, width))
-
-
-def _evidence(found: Hyper | None) -> float:
-    return -np.inf if found is None else found.evidence
+    """As `Kind.read`."""
+    hypers = tuple(Hyper.from_json(each, width) for each in body["fits"])
+    if not 0 < len(hypers) <= _KEPT:
+        raise LearningError("The model state holds numbers that no fit gives.")
+    return Exact(hypers)

@@ -59,7 +59,7 @@ class Robust:
         return self.exact.part(data.take(self.kept(data)), device)
 
     def foretell(self, data: Data, seed: int, device: str) -> Foretold:
-        mean, variance = _foretold(self.exact, data, self.kept(data), device)
+        mean, variance = _foretold(self.exact.hyper, data, self.kept(data), device)
         return Foretold.of(data, self.exact.hyper.warp, mean, variance)
 
     def kept(self, data: Data) -> Mask:
@@ -91,18 +91,18 @@ def _of_many(data: Data, seed: int, device: str) -> Mask:
     return np.asarray(np.where(some, aside, _far(data, found.hyper, some & ~aside, device)))
 
 
-def _foretold(found: Exact, data: Data, kept: Mask, device: str) -> tuple[Array, Array]:
+def _foretold(hyper: Hyper, data: Data, kept: Mask, device: str) -> tuple[Array, Array]:
     """Of every row: by the other rows kept (standardised, with the noise of a measurement)."""
     own = data.take(kept)
-    model = gp.build(own, found.hyper, device)
+    model = gp.build(own, hyper, device)
     mean, variance = np.zeros((2, len(data)))
-    mean[kept], variance[kept] = gp.leave_one_out(model)
+    mean[kept], variance[kept] = model.leave_one_out()
     if not kept.all():
         others = data.take(~kept)
         with torch.no_grad():
             posterior = model.posterior(tensor(others.inputs, device)[:, None, :])
         mean[~kept] = posterior.mean.reshape(-1).cpu().numpy()
-        variance[~kept] = posterior.variance.reshape(-1).cpu().numpy() + gp.noise_of(others, found.hyper)
+        variance[~kept] = posterior.variance.reshape(-1).cpu().numpy() + gp.noise_of(others, hyper)
     return mean, variance
 
 
@@ -130,13 +130,13 @@ def _suspects(data: Data, device: str) -> Mask:
 
 def _far(data: Data, hyper: Hyper, kept: Mask, device: str) -> Mask:
     """A mask of the rows that the rows kept do not foretell."""
-    mean, variance = _foretold(Exact(hyper), data, kept, device)
+    mean, variance = _foretold(hyper, data, kept, device)
     return np.asarray(np.abs(hyper.warp.forward(data.values) - mean) > _FAR * np.sqrt(variance))
 
 
 def _farthest(data: Data, hyper: Hyper, aside: Mask, count: int, device: str) -> Mask:
     """A mask of the `count` rows that lie farthest from what the rows kept so far foretell."""
-    mean, variance = _foretold(Exact(hyper), data, ~aside, device)
+    mean, variance = _foretold(hyper, data, ~aside, device)
     gap = np.abs(hyper.warp.forward(data.values) - mean) / np.sqrt(variance)
     found = np.zeros(len(data), dtype=bool)
     found[np.argsort(-gap, kind="stable")[:count]] = True
@@ -145,7 +145,7 @@ def _farthest(data: Data, hyper: Hyper, aside: Mask, count: int, device: str) ->
 
 def _own_density(data: Data, hyper: Hyper, aside: Mask, device: str) -> float:
     """Log density of the rows set aside, each with the variance that suits it best: its squared distance."""
-    mean, variance = _foretold(Exact(hyper), data, ~aside, device)
+    mean, variance = _foretold(hyper, data, ~aside, device)
     square = np.maximum((hyper.warp.forward(data.values) - mean) ** 2, variance)[aside]
     slopes = np.log(hyper.warp.slope(data.values))[aside]
     return float((slopes - 0.5 * (1 + np.log(2 * np.pi * square))).sum())

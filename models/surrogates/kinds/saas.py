@@ -51,7 +51,7 @@ class Sparse:
         return Part(Blend(_batch(data, self.hypers, device)), self.hypers[0].warp)
 
     def foretell(self, data: Data, seed: int, device: str) -> Foretold:
-        each = [gp.leave_one_out(gp.build(data, hyper, device)) for hyper in self.hypers]
+        each = [gp.build(data, hyper, device).leave_one_out() for hyper in self.hypers]
         means, variances = (np.array(list(values)) for values in zip(*each, strict=True))
         return Foretold.of(
             data, self.hypers[0].warp, means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from labqueue.strategy import AUTO
-from models.surrogates.data import WIDE, Data
+from models.surrogates.data import Data
 
 from . import ensemble, forest, gp, robust, saas, variational
 from .face import Kind
@@ -23,7 +23,7 @@ _OF_CLASSES = ("variational", "ensemble", "forest")
 
 #: An exact process costs (rows)^3: with more rows it is seen through inducing points.
 EXACT_ROWS = 2_000
-#: With more columns, few of them are expected to matter: a sparse prior, while its several fits are affordable.
+#: With more columns (those of a category parameter count once), few of them are expected to matter: a sparse prior, while its several fits are affordable.
 MANY_COLUMNS, SPARSE_ROWS = 20, 500
 
 
@@ -33,6 +33,6 @@ def kind_for(asked: str, data: Data) -> str:
         return "variational" if data.classes and asked not in _OF_CLASSES else asked
     if data.classes or len(data) > EXACT_ROWS:
         return "variational"
-    if MANY_COLUMNS < data.inputs.shape[1] <= WIDE and len(data) <= SPARSE_ROWS:
+    if MANY_COLUMNS < len(set(data.groups)) and len(data) <= SPARSE_ROWS:
         return "saas"
     return "gp"

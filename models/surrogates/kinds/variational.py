@@ -50,7 +50,7 @@ class Numbers:
         return {"hyper": self.hyper.to_json(), "points": pack(self.points, "<f8")}
 
     def describe(self) -> dict[str, Any]:
-        return {**exact.Exact(self.hyper).describe(), "inducing": len(self.points)}
+        return {**exact.describe(self.hyper), "inducing": len(self.points)}
 
     def part(self, data: Data, device: str) -> Part:
         return Part(Moments(self._posterior(data, device), self.hyper.noise), self.hyper.warp)

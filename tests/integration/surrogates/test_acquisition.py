@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,12 +41,16 @@ def situation(
     measure: Callable[[float], dict[str, float]],
     pending: tuple[float, ...] = (),
     seed: int = 3,
+    several: bool = False,
     **strategy: Any,
 ) -> Situation:
+    """`several`: with every fit that the evidence leaves open, not the best alone."""
     rows = [Observation({"x": x}, measure(x)) for x in X]
     chosen = Strategy(**strategy)
     state = fitting.fit(wanted, chosen, rows).state
     surrogate = fitting.restore(wanted, chosen, fitting.space_of(wanted, rows), rows, state)
+    if not several:
+        surrogate = replace(surrogate, parts=tuple(replace(each, others=()) for each in surrogate.parts))
     points: list[Point] = [{"x": x} for x in pending]
     return Situation.of(surrogate, acquisition.complete(wanted, rows), points, chosen, seed)
 
@@ -96,6 +101,34 @@ def test_a_point_in_flight_is_worth_nothing_a_second_time() -> None:
         best = int(alone.argmax())
         beside = values(name, situation(ONE, wave, pending=(float(GRID[best]),)))
         assert beside[best] < alone[best] - 0.5, name
+
+
+@pytest.mark.parametrize("name", ["log_ei", "log_nei", "ucb", "knowledge_gradient", "uncertainty"])
+def test_what_several_fits_promise_is_averaged(name: str) -> None:
+    for pending in ((), (0.3,)):
+        given = situation(ONE, wave, pending=pending, several=True)
+        assert len(given.views) > 1, "six rows leave open what map and kernel are best"
+        torch.manual_seed(0)
+        each = [acquisition.MAKERS[name](view)(GRID[:, None, :]).detach().numpy() for view in given.views]
+        assert values(name, given) == pytest.approx(np.log(np.mean(np.exp(each), axis=0)), abs=1e-6)
+        assert np.ptp(each, axis=0).max() > 0.01
+
+
+def test_views_follow_what_is_in_flight() -> None:
+    given = situation(ONE, wave, several=True)
+    rows = GRID[[7, 19]]
+    later = given.beside(rows, seed=5)
+    assert [len(each.pending) for each in later.views] == [2] * len(given.views)
+    assert [each.seed for each in later.views] == [5] * len(given.views)
+    assert all(each.leader is later for each in later.views[1:])
+    again = situation(ONE, wave, pending=tuple(float(x) for x in rows), seed=5, several=True)
+    assert values("log_nei", later) == pytest.approx(values("log_nei", again), abs=0.05)
+
+
+def test_a_drawn_function_is_one_of_one_fit() -> None:
+    given = situation(ONE, wave, several=True, seed=4)
+    alone = given.views[4 % len(given.views)]
+    assert values("thompson", given) == pytest.approx(values("thompson", alone))
 
 
 def test_the_upper_bound_is_mean_plus_root_beta_times_sd() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,8 +57,17 @@ def test_nothing_is_left_of_what_tells_nothing() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=6), min_size=1, max_size=8))
-def test_any_table_gives_finite_columns_over_the_whole_range(columns: list[list[float]]) -> None:
+def test_any_table_gives_finite_columns_of_which_one_has_the_whole_range(columns: list[list[float]]) -> None:
     found = reduce(table(*columns))
     assert np.isfinite(found).all()
     if found.shape[1]:
-        assert np.allclose(found.min(axis=0), 0) and np.allclose(found.max(axis=0), 1)
+        assert found.min() >= -1e-9 and found.max() <= 1 + 1e-9
+        assert np.ptp(found, axis=0).max() == pytest.approx(1)
+
+
+def test_a_component_that_explains_little_stays_small() -> None:
+    much, little = np.linspace(0, 1, 6), np.array([0.0, 1, 0, 1, 1, 0])
+    found = reduce(table(*(much + 0.02 * sign * little for sign in (-1, 1, 2, -3))))
+    assert found.shape[1] == 1, "of one thing said four times with little beside it"
+    both = reduce(table(*(much + 0.3 * sign * little for sign in (-1, 1, 2, -2))))
+    assert np.ptp(both, axis=0)[0] == pytest.approx(1) and 0.1 < np.ptp(both, axis=0)[1] < 0.95

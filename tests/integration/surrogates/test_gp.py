@@ -96,7 +96,7 @@ def test_the_slope_of_the_density_is_its_slope(
 def test_leaving_one_out_is_what_a_model_without_the_row_says() -> None:
     noisy = replace(DATA, noise=np.where(np.arange(len(VALUES)) % 3 == 0, 0.2, math.nan))
     hyper = kind.fit(noisy, None, 0, "cpu").hyper
-    mean, variance = gp.leave_one_out(gp.build(noisy, hyper, "cpu"))
+    mean, variance = gp.build(noisy, hyper, "cpu").leave_one_out()
     own = gp.noise_of(noisy, hyper)
     for row in range(len(VALUES)):
         others = np.arange(len(VALUES)) != row

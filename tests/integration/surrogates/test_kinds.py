@@ -207,7 +207,7 @@ def test_thousands_of_rows_are_learnt_through_few_points() -> None:
 def test_with_all_rows_as_inducing_points_the_approximation_is_exact() -> None:
     data, others = known(40), known(50, seed=1)
     fitted = KINDS["variational"].fit(data, None, 0, "cpu")
-    exact = KINDS["gp"].read(fitted.hyper.to_json(), 3, 0)  # type: ignore[attr-defined]
+    exact = KINDS["gp"].read({"fits": [fitted.hyper.to_json()]}, 3, 0)  # type: ignore[attr-defined]
     for mine, theirs in zip(told(fitted, data, others.inputs), told(exact, data, others.inputs), strict=True):
         assert mine == pytest.approx(theirs, abs=2e-3)
 

@@ -55,9 +55,11 @@ def test_coverage_is_nominal_on_samples_of_a_process() -> None:
         inputs = generator.random((60, 2))
         model = gp.build(Data.of(inputs, np.zeros(60)), hyper, "cpu")
         with torch.no_grad():
-            matrix = model.covar_module(torch.as_tensor(inputs)).to_dense().numpy() + 0.04 * np.eye(60)
+            matrix = model.layered.covar_module(torch.as_tensor(inputs)).to_dense().numpy() + 0.04 * np.eye(
+                60
+            )
         data = Data.of(inputs, np.linalg.cholesky(matrix) @ generator.standard_normal(60))
-        found.append(metrology.of_numbers(Exact(hyper).foretell(data, 0, "cpu"), data))
+        found.append(metrology.of_numbers(Exact((hyper,)).foretell(data, 0, "cpu"), data))
     assert np.mean([each["coverage95"] for each in found]) == pytest.approx(0.95, abs=0.03)
     assert np.mean([each["coverage50"] for each in found]) == pytest.approx(0.5, abs=0.06)
 

@@ -89,9 +89,10 @@ def test_a_belief_counts_as_a_result_would() -> None:
     surrogate = made({})
     (process,) = surrogate.joint.models
     values = torch.tensor([[0.3], [-0.2]], dtype=torch.double)
-    process.posterior(FLYING)
+    layered = process.layered
+    layered.posterior(FLYING)
     noise = torch.full_like(values, 1e-5)
-    exact = process.condition_on_observations(FLYING, values, noise=noise).posterior(GRID)
+    exact = layered.condition_on_observations(FLYING, values, noise=noise).posterior(GRID)
     found = conditioned(surrogate.joint, FLYING, values).posterior(GRID)
     assert found.mean.detach().numpy() == pytest.approx(exact.mean.detach().numpy(), abs=2e-3)
     assert found.variance.detach().numpy() == pytest.approx(exact.variance.detach().numpy(), abs=2e-3)

@@ -23,7 +23,7 @@ from models.surrogates.values import LearningError
 from models.surrogates.warps import IDENTITY, Warp
 
 HYPER = Hyper(Warp(IDENTITY, 0.0, 1.0, 1.0, 2.0, 3.0, -1.0, 1.0), RBF, (0.5, 1.5), 1.0, 1e-3, 0.1, -12.0)
-STATE = State({"height": Found("gp", Exact(HYPER), 12)}, "auto")
+STATE = State({"height": Found("gp", Exact((HYPER,)), 12)}, "auto")
 LABELS = Problem(
     (Continuous("x", 0, 1), Continuous("y", 0, 1)),
     (Output("height", classes=("low", "high")),),
@@ -86,7 +86,7 @@ def test_what_was_not_is_refused(data: bytes) -> None:
 )
 def test_numbers_that_no_fit_gives_are_refused(change: dict[str, Any]) -> None:
     body = json.loads(state.dump(STATE))
-    body["outputs"]["height"]["fit"].update(change)
+    body["outputs"]["height"]["fit"]["fits"][0].update(change)
     with pytest.raises(LearningError):
         state.load(HILL, 2, json.dumps(body).encode())
 
