@@ -2,8 +2,11 @@
 
     python -m benchmarks.learning run [--methods M,..] [--problems P,..] [--seeds 20 | 3-7] [--out FILE]
     python -m benchmarks.learning arylation --tables FOLDER [--seeds 50 | 3-7] [--out FILE]
+    python -m benchmarks.learning queues [--seeds 10 | 3-7] [--out FILE]
     python -m benchmarks.learning report [--tables FOLDER] [--out FILE]
     python -m benchmarks.learning points        writes the file of first points again
+
+`queues` compares ways to feed instruments and treatments of points in flight (lab.py, queues.py).
 
 Methods are `labqueue` and the peers, which run in an environment of their own, .bench-learning-venv (`make
 bench-learning` makes it). Each run is one JSON line under benchmarks/results/learning, a file for each method; what
@@ -26,7 +29,7 @@ from pathlib import Path
 
 import torch
 
-from . import arylation, clock, ours, points, report, runs
+from . import arylation, clock, ours, points, queues, report, runs
 from .peer import METHODS as PEERS
 from .problems import NAMES, make
 
@@ -43,6 +46,11 @@ def main() -> int:
         return 0
     if options.what == "arylation":
         return run_arylation(options.tables, options.seeds or range(arylation.SEEDS), options.out)
+    if options.what == "queues":
+        file = options.out or queues.FILE
+        queues.run(queues.PROBLEMS, options.seeds or range(queues.SEEDS), file)
+        print(queues.text(file))
+        return 0
     own = options.out or runs.RESULTS / f"{ours.METHOD}.jsonl"
     status = 0
     if options.what == "run":
@@ -56,6 +64,7 @@ def main() -> int:
         status = run_peers([each for each in chosen if each != ours.METHOD], problems, seeds)
     print(report.text([own, *(runs.RESULTS / f"{peer}.jsonl" for peer in PEERS)]))
     print(arylation.text(options.tables, _arylation_file(options.out)))
+    print(queues.text(queues.FILE))
     return status
 
 
@@ -65,7 +74,7 @@ def _options() -> tuple[argparse.Namespace, argparse.ArgumentParser]:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=("run", "arylation", "report", "points"))
+    parser.add_argument("what", choices=("run", "arylation", "queues", "report", "points"))
     parser.add_argument("--methods", default=",".join((ours.METHOD, *PEERS)), help="separated by commas")
     parser.add_argument("--problems", default=",".join(NAMES), help="separated by commas")
     parser.add_argument("--seeds", type=runs.seeds, help="how many, or the first and the last")

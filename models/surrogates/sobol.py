@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+#: The sequence has no more dimensions than about so many.
+_LIMIT = 20_000
 #: Within this of 0 and 1 a normal variable would be infinite.
 _EDGE = 1e-6
 
@@ -25,6 +27,10 @@ def uniform(count: int, dimensions: int, seed: int) -> Tensor:
 
 
 def normal(count: int, dimensions: int, seed: int) -> Tensor:
-    """(count, dimensions) standard normal."""
+    """(count, dimensions) standard normal; by chance where the sequence has not so many dimensions."""
+    if dimensions > _LIMIT:
+        return torch.randn(
+            count, dimensions, dtype=torch.double, generator=torch.Generator().manual_seed(seed)
+        )
     above: Tensor = torch.special.ndtri(uniform(count, dimensions, seed).clamp(_EDGE, 1 - _EDGE))
     return above
