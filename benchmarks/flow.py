@@ -19,8 +19,9 @@ from labqueue.states import Verdict
 from services.bootstrap import SystemIds
 from services.flow.claim import ClaimRequest, claim
 from services.flow.define import NewCampaign, QueuePolicy, create_campaign, put_queue
+from services.flow.filing import Report
 from services.flow.renew import StartItem, start
-from services.flow.report import Report, report
+from services.flow.report import report
 from services.flow.stage import StageItem, StageRequest, stage
 from services.store.postgres import PostgresStore
 

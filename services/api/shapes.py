@@ -9,8 +9,8 @@ from labqueue.problem import Output, Problem
 from models.domain import records as r
 from services.api.answers import time_text
 from services.flow.claim import Assignment, Probe
+from services.flow.filing import Recorded
 from services.flow.renew import Answer, Beat
-from services.flow.report import Recorded
 
 Json = dict[str, Any]
 

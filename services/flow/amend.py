@@ -14,7 +14,7 @@ from models.domain import records as r
 from models.domain.lifecycle import move
 from services.ports import Store, Transaction
 
-from .report import Recorded
+from .filing import Recorded
 from .shared import changed, experiment_of, fingerprint, needed, problem_of
 
 

@@ -26,7 +26,8 @@ from services.broker.connection import connect
 from services.cli import doctor
 from services.cli.doctor import NOTE, OK, WRONG, Finding
 from services.embedded.stack import free_port
-from services.flow.report import Report, report
+from services.flow.filing import Report
+from services.flow.report import report
 from services.flow.stage import StageItem, StageRequest, stage
 from services.flow.tokens import authenticate
 from services.settings import Settings

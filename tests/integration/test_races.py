@@ -18,7 +18,19 @@ from store_world import PostgresWorld
 from labqueue.errors import ConflictError
 from labqueue.states import State
 from services.bootstrap import SystemIds
-from services.flow import cancel, define, recover, release, renew, report, review, stage, steer, suggest
+from services.flow import (
+    cancel,
+    define,
+    filing,
+    recover,
+    release,
+    renew,
+    report,
+    review,
+    stage,
+    steer,
+    suggest,
+)
 from services.flow.claim import ClaimRequest, claim
 from services.flow.number import number
 
@@ -135,9 +147,9 @@ def test_the_same_claim_on_its_way_four_times_gets_one_set_of_leases(lab: Lab) -
 def test_ten_times_the_same_result_by_four_threads_is_one(lab: Lab) -> None:
     lab.campaign()
     for each in lab.stage(10):
-        given = report.Report(uuid4(), each.id, outputs=OUTPUTS)
+        given = filing.Report(uuid4(), each.id, outputs=OUTPUTS)
 
-        def sender(given: report.Report = given) -> list[str]:
+        def sender(given: filing.Report = given) -> list[str]:
             return [
                 str(report.report(lab.store, lab.ids, [given], "adapter:hplc")[0].verdict) for _ in range(10)
             ]
@@ -152,7 +164,7 @@ def test_four_different_results_of_one_experiment_have_one_winner(lab: Lab) -> N
     for each in lab.stage(15):
 
         def sender(value: float, id: int = each.id) -> Callable[[], Any]:
-            given = report.Report(uuid4(), id, outputs={"yield": value, "purity": value})
+            given = filing.Report(uuid4(), id, outputs={"yield": value, "purity": value})
             return lambda: report.report(lab.store, lab.ids, [given], "adapter:hplc")[0]
 
         recorded = at_once(*[sender(float(value)) for value in range(4)])
@@ -166,7 +178,7 @@ def test_batches_of_results_in_opposite_order_do_not_wait_for_each_other(lab: La
     ids = [each.id for each in lab.stage(40)]
 
     def sender(order: Sequence[int]) -> Callable[[], Any]:
-        given = [report.Report(uuid4(), id, outputs=OUTPUTS) for id in order]
+        given = [filing.Report(uuid4(), id, outputs=OUTPUTS) for id in order]
         return lambda: [each.verdict for each in report.report(lab.store, lab.ids, given, "adapter:hplc")]
 
     verdicts = at_once(sender(ids), sender(ids[::-1]), sender(random.Random(2).sample(ids, 40)))
@@ -226,7 +238,7 @@ def test_heartbeats_results_and_the_janitor_in_one_moment(lab: Lab) -> None:
                     if luck.random() < 0.3:
                         release.fail(lab.store, [release.EndItem(each.lease, "luck")])
                         continue
-                    given = report.Report(uuid4(), each.experiment.id, each.lease, outputs=OUTPUTS)
+                    given = filing.Report(uuid4(), each.experiment.id, each.lease, outputs=OUTPUTS)
                     recorded = report.report(lab.store, lab.ids, [given], f"adapter:{name}")[0]
                     assert recorded.verdict in ("accepted", "replicate")
                     done += 1

@@ -15,7 +15,7 @@ from store_world import FakeWorld, PostgresWorld, World
 from labqueue.states import State
 from models.domain import records as r
 from models.domain.leasing import lease_text
-from services.flow import cancel, define, recover, release, renew, stage, suggest, train
+from services.flow import cancel, define, filing, recover, release, renew, stage, suggest, train
 from services.flow import report as reporting
 from services.flow.claim import Assignment, Claimed, ClaimRequest, claim
 from services.flow.number import number
@@ -154,9 +154,9 @@ class Lab:
         lease: str | None = None,
         id: UUID | None = None,
         **more: Any,
-    ) -> reporting.Report:
+    ) -> filing.Report:
         values = OUTPUTS if outputs is None else outputs
-        return reporting.Report(id or self.ids.uuid(), experiment, lease, outputs=values, **more)
+        return filing.Report(id or self.ids.uuid(), experiment, lease, outputs=values, **more)
 
     def report(
         self,
@@ -165,11 +165,11 @@ class Lab:
         *,
         actor: str = "adapter:hplc",
         **more: Any,
-    ) -> reporting.Recorded:
+    ) -> filing.Recorded:
         given = self.result(experiment, outputs, **more)
         return reporting.report(self.store, self.ids, [given], actor)[0]
 
-    def complete(self, lease: Assignment, outputs: Mapping[str, Any] | None = None) -> reporting.Recorded:
+    def complete(self, lease: Assignment, outputs: Mapping[str, Any] | None = None) -> filing.Recorded:
         """The holder's own result."""
         return self.report(lease.experiment.id, outputs, lease=lease.lease)
 

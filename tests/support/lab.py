@@ -18,9 +18,10 @@ from models.domain import records as r
 from services.bootstrap import SystemIds
 from services.flow.claim import ClaimRequest, claim
 from services.flow.define import NewCampaign, QueuePolicy, create_campaign, put_queue
+from services.flow.filing import Report
 from services.flow.recover import stamp_alive
 from services.flow.renew import StartItem, start
-from services.flow.report import Report, report
+from services.flow.report import report
 from services.ports import Store
 from services.settings import Settings, load
 

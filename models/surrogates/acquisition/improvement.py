@@ -72,7 +72,9 @@ class _Drawn:
         self._points = points
         count = len(points)
         normal = sobol.normal(draws, max(1, count * len(self._models)), situation.seed + situation.view)
-        self._normal = normal[:, : count * len(self._models)].to(points).reshape(draws, len(self._models), count)
+        self._normal = (
+            normal[:, : count * len(self._models)].to(points).reshape(draws, len(self._models), count)
+        )
         self._roots: list[Tensor] = []
         columns = []
         for place, each in enumerate(self._models if count else ()):

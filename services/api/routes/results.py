@@ -21,7 +21,7 @@ from services.api.names import Named, experiment_id, find_campaign, find_experim
 from services.api.schemas import Body, Name, Text, Whole
 from services.api.spec import says
 from services.flow import amend, report
-from services.flow.report import Recorded, Report
+from services.flow.filing import Recorded, Report
 
 router = APIRouter(tags=["results"])
 hot = APIRouter(tags=["results"])

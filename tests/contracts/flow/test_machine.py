@@ -15,7 +15,7 @@ from store_world import FakeWorld
 from labqueue.errors import ConflictError, InstrumentTakenError
 from labqueue.states import LostLease, Outcome, State
 from models.domain.lifecycle import ENDED, MOVES
-from services.flow import amend, recover, review, steer
+from services.flow import amend, filing, recover, review, steer
 from services.flow import report as reporting
 from services.flow.claim import Assignment
 
@@ -37,7 +37,7 @@ class Laboratory(RuleBasedStateMachine):
         self.leases: list[Assignment] = []
         self.claims: dict[str, tuple[str, list[str]]] = {}
         self.staged: list[int] = []
-        self.sent: list[tuple[reporting.Report, str]] = []
+        self.sent: list[tuple[filing.Report, str]] = []
         self.acknowledged: dict[UUID, dict[str, Any]] = {}
         self.values: dict[int, dict[str, float]] = {}
         self.states: dict[int, State] = {}
@@ -185,7 +185,7 @@ class Laboratory(RuleBasedStateMachine):
     @rule(which=ANY)
     def result_with_a_used_id(self, which: int) -> None:
         given, _ = one_of(self.sent, which)
-        other = reporting.Report(given.id, given.experiment, outputs={"yield": -1.0, "purity": -1.0})
+        other = filing.Report(given.id, given.experiment, outputs={"yield": -1.0, "purity": -1.0})
         assert reporting.report(self.lab.store, self.lab.ids, [other], PERSON)[0].verdict == "refused"
 
     @precondition(lambda self: self.sent)
@@ -311,10 +311,10 @@ class Laboratory(RuleBasedStateMachine):
 
     # How
 
-    def send(self, given: reporting.Report) -> None:
+    def send(self, given: filing.Report) -> None:
         self.note_down(given, reporting.report(self.lab.store, self.lab.ids, [given], "adapter:hplc")[0])
 
-    def note_down(self, given: reporting.Report, recorded: reporting.Recorded) -> None:
+    def note_down(self, given: filing.Report, recorded: filing.Recorded) -> None:
         """A 2xx was heard: from now on the lab answers for it."""
         assert recorded.verdict in ("accepted", "replicate", "held")
         assert recorded.experiment is not None

@@ -1,26 +1,16 @@
-"""What the flow needs from outside, as Protocols.
-
-Contract of every port, held by one suite on the real thing and on the fake (`tests/contracts`):
-
-* A transaction sees the database's time, commits when its block ends and undoes everything when the block
-  raises. `lock` and `pick` hold rows until then; several rows are locked in the order of their ids.
-* Values are frozen: `add` returns the stored value (with ids), `save` writes every field that may change.
-* An unknown name or id is None or absent from the answer, never an error; what the unique keys forbid raises
-  `ConflictError`; a database that does not answer raises `UnavailableError`.
-"""
+"""The store: everything that is kept, a table or two at a time, in transactions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from labqueue.problem import Problem, Value
+from labqueue.problem import Value
 from labqueue.states import State
-from labqueue.strategy import Strategy
 from models.domain import records as r
 
 
@@ -418,145 +408,3 @@ class Transaction(Protocol):
 
 class Store(Protocol):
     def begin(self) -> AbstractContextManager[Transaction]: ...
-
-
-class Ids(Protocol):
-    """Where ids and randomness come from."""
-
-    def uuid(self) -> UUID: ...
-    def seed(self) -> int:
-        """For a campaign that names none: 0 <= seed < 2**31."""
-
-    def secret(self) -> str:
-        """256 bits, URL-safe."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What a suggestion is a pure function of. Parameters in lab units.
-
-    pending  points in flight that keep their places; staged  candidates that may give way, in their order
-    count    candidates wanted beside the staged ones
-    """
-
-    problem: Problem
-    strategy: Strategy
-    seed: int
-    number: int
-    rows: tuple[r.TrainingRow, ...]
-    pending: tuple[Mapping[str, Any], ...]
-    drawn: int  # of the initial design, so far
-    model: bytes | None
-    count: int
-    device: str = "cpu"
-    deadline_seconds: float | None = None
-    staged: tuple[Mapping[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A candidate: where, why in a plain sentence, and what the model expects (mean and sd, lab units).
-
-    staged  the place in `Snapshot.staged` of the candidate that this one is; None: a new one
-    """
-
-    parameters: Mapping[str, Any]
-    reason: str
-    origin: str  # design, suggester
-    expected: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    staged: int | None = None
-
-
-@dataclass(frozen=True)
-class Suggested:
-    """candidates  in the order in which they should be claimed; staged ones that are not among them give way
-    gain        what the first of them is expected to improve the score by; None where no model chose"""
-
-    candidates: tuple[Chosen, ...]
-    effort: Mapping[str, Any]
-    device: str
-    versions: Mapping[str, str]
-    gain: float | None = None
-
-
-@dataclass(frozen=True)
-class Fitted:
-    state: bytes
-    metrics: Mapping[str, Any]
-    device: str
-    versions: Mapping[str, str]
-
-
-class Learner(Protocol):
-    """Torch and everything behind it. Pure: equal arguments, equal answer."""
-
-    def device(self, rows: int) -> str:
-        """Where a problem of so many rows is computed best on this machine: cpu, cuda."""
-
-    def fit(
-        self,
-        problem: Problem,
-        strategy: Strategy,
-        rows: Sequence[r.TrainingRow],
-        warm: bytes | None,
-        seed: int,
-        device: str,
-    ) -> Fitted:
-        """`warm`: the state of the last fit of this campaign, a hint."""
-
-    def suggest(self, snapshot: Snapshot) -> Suggested: ...
-    def predict(
-        self,
-        problem: Problem,
-        rows: Sequence[r.TrainingRow],
-        model: bytes,
-        points: Sequence[Mapping[str, Any]],
-        device: str,
-    ) -> list[Mapping[str, tuple[float, float]]]: ...
-
-
-class Publisher(Protocol):
-    """The queue streams. Everything in it may disappear at any time."""
-
-    def epoch(self) -> str | None:
-        """Our key together with the server's run id; None where the key is gone."""
-
-    def open_epoch(self) -> str:
-        """Writes a new key; the epoch from now on."""
-
-    def publish(self, entries: Sequence[r.Published], epoch: str) -> None: ...
-
-
-class Commands(Protocol):
-    """Sends short commands to the workers; may lose or double them."""
-
-    def send(self, name: str, *arguments: Any) -> None:
-        """`train(campaign_id)`, `suggest(campaign_id)`, `inquire(inquiry id)`, `notify(webhook id)`. Raises
-        UnavailableError where the broker is away."""
-
-
-class Blob(Protocol):
-    """Bytes on their way into the store."""
-
-    def write(self, part: bytes) -> None: ...
-    def keep(self) -> tuple[str, int]:
-        """From now on they are there, under their SHA-256 and with this size."""
-
-
-class Blobs(Protocol):
-    """Where artifacts lie, by SHA-256."""
-
-    def write(self, sha256: str, body: bytes) -> None: ...
-    def read(self, sha256: str) -> bytes | None: ...
-    def begin(self) -> AbstractContextManager[Blob]:
-        """Bytes that come in parts. Left without `keep`, nothing of them stays."""
-
-    def path(self, sha256: str) -> str:
-        """A local file with these bytes, fetched where the store is elsewhere. Raises NotFoundError."""
-
-
-class Courier(Protocol):
-    """Delivers webhooks."""
-
-    def post(self, url: str, body: bytes, signature: str) -> int:
-        """The HTTP status. Raises UnavailableError where none came."""

@@ -1,0 +1,68 @@
+"""The rest of the world: ids and chance, queues and commands, files, webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+from uuid import UUID
+
+from models.domain import records as r
+
+
+class Ids(Protocol):
+    """Where ids and randomness come from."""
+
+    def uuid(self) -> UUID: ...
+    def seed(self) -> int:
+        """For a campaign that names none: 0 <= seed < 2**31."""
+
+    def secret(self) -> str:
+        """256 bits, URL-safe."""
+
+
+class Publisher(Protocol):
+    """The queue streams. Everything in it may disappear at any time."""
+
+    def epoch(self) -> str | None:
+        """Our key together with the server's run id; None where the key is gone."""
+
+    def open_epoch(self) -> str:
+        """Writes a new key; the epoch from now on."""
+
+    def publish(self, entries: Sequence[r.Published], epoch: str) -> None: ...
+
+
+class Commands(Protocol):
+    """Sends short commands to the workers; may lose or double them."""
+
+    def send(self, name: str, *arguments: Any) -> None:
+        """`train(campaign_id)`, `suggest(campaign_id)`, `inquire(inquiry id)`, `notify(webhook id)`. Raises
+        UnavailableError where the broker is away."""
+
+
+class Blob(Protocol):
+    """Bytes on their way into the store."""
+
+    def write(self, part: bytes) -> None: ...
+    def keep(self) -> tuple[str, int]:
+        """From now on they are there, under their SHA-256 and with this size."""
+
+
+class Blobs(Protocol):
+    """Where artifacts lie, by SHA-256."""
+
+    def write(self, sha256: str, body: bytes) -> None: ...
+    def read(self, sha256: str) -> bytes | None: ...
+    def begin(self) -> AbstractContextManager[Blob]:
+        """Bytes that come in parts. Left without `keep`, nothing of them stays."""
+
+    def path(self, sha256: str) -> str:
+        """A local file with these bytes, fetched where the store is elsewhere. Raises NotFoundError."""
+
+
+class Courier(Protocol):
+    """Delivers webhooks."""
+
+    def post(self, url: str, body: bytes, signature: str) -> int:
+        """The HTTP status. Raises UnavailableError where none came."""
