@@ -3,10 +3,15 @@
     python -m benchmarks.learning run [--methods M,..] [--problems P,..] [--seeds 20 | 3-7] [--out FILE]
     python -m benchmarks.learning arylation --tables FOLDER [--seeds 50 | 3-7] [--out FILE]
     python -m benchmarks.learning queues [--seeds 10 | 3-7] [--out FILE]
+    python -m benchmarks.learning adopt [--tables FOLDER] [--out FILE]
     python -m benchmarks.learning report [--tables FOLDER] [--out FILE]
     python -m benchmarks.learning points        writes the file of first points again
 
 `queues` compares ways to feed instruments and treatments of points in flight (lab.py, queues.py).
+
+`adopt`: Labqueue's runs belong to the code that made them, by a fingerprint. Where a change of the code does not change
+what is chosen, a run of each problem is made again, and where it comes out the same to the last digit, the problem's runs
+are kept as those of the present code.
 
 Methods are `labqueue` and the peers, which run in an environment of their own, .bench-learning-venv (`make
 bench-learning` makes it). Each run is one JSON line under benchmarks/results/learning, a file for each method; what
@@ -51,6 +56,8 @@ def main() -> int:
         queues.run(queues.PROBLEMS, options.seeds or range(queues.SEEDS), file)
         print(queues.text(file))
         return 0
+    if options.what == "adopt":
+        return adopt_runs(options.tables, options.out)
     own = options.out or runs.RESULTS / f"{ours.METHOD}.jsonl"
     status = 0
     if options.what == "run":
@@ -74,7 +81,7 @@ def _options() -> tuple[argparse.Namespace, argparse.ArgumentParser]:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=("run", "arylation", "queues", "report", "points"))
+    parser.add_argument("what", choices=("run", "arylation", "queues", "adopt", "report", "points"))
     parser.add_argument("--methods", default=",".join((ours.METHOD, *PEERS)), help="separated by commas")
     parser.add_argument("--problems", default=",".join(NAMES), help="separated by commas")
     parser.add_argument("--seeds", type=runs.seeds, help="how many, or the first and the last")
@@ -98,6 +105,35 @@ def run_ours(problems: Sequence[str], seeds: range, out: Path) -> None:
             runs.append(out, run)
             said = f"{ours.METHOD} {name} seed {seed}: regret {run.improved[-1][1]:.4g}"
             print(f"{said} ({time.monotonic() - began:.1f} s)", flush=True)
+
+
+def adopt_runs(tables: Path | None, out: Path | None) -> int:
+    """1 where a problem came out differently; its runs stay those of the older code."""
+    stamp, status = ours.fingerprint(), 0
+
+    def again(run: runs.Run) -> runs.Run:
+        if run.problem in NAMES:
+            problem = make(run.problem, run.seed)
+            campaign = clock.run(problem, ours.Labqueue(ours.translated(problem), run.seed), run.seed)
+            return runs.summed_up(ours.METHOD, stamp, problem, run.seed, campaign)
+        assert tables is not None, "asked for below"
+        return arylation.again(tables, run)
+
+    paths = [out] if out else [runs.RESULTS / f"{ours.METHOD}.jsonl", _arylation_file(None)]
+    for path in paths:
+        samples = runs.samples(path, ours.METHOD, stamp)
+        if tables is None and any(each.problem not in NAMES for each in samples):
+            print(f"{path.name} is left as it is: name the tables by --tables or BENCH_ARYLATION.")
+            continue
+        for sample in samples:
+            same = again(sample).improved == sample.improved
+            print(
+                f"{sample.problem} seed {sample.seed}: {'the same' if same else 'not the same'}", flush=True
+            )
+            status = status if same else 1
+            if same:
+                runs.restamp(path, sample.problem, sample.stamp, stamp)
+    return status
 
 
 def run_peers(methods: Sequence[str], problems: Sequence[str], seeds: range) -> int:

@@ -129,16 +129,24 @@ def run(folder: Path, seeds: range, out: Path) -> None:
             if (ours.METHOD, task.name, seed, stamp, runs.made(task)) in known:
                 continue
             began = time.monotonic()
-            in_batches = arm.endswith("batches")
-            found = (
-                _batches(task, problem, seed)
-                if in_batches
-                else clock.run(task, ours.Labqueue(problem, seed), seed)
-            )
-            done = runs.summed_up(ours.METHOD, stamp, task, seed, found)
+            done = runs.summed_up(ours.METHOD, stamp, task, seed, _campaign(task, problem, seed))
             runs.append(out, done)
             best = BEST - quality.last(done.improved)
             print(f"{task.name} seed {seed}: yield {best:.1f} ({time.monotonic() - began:.1f} s)", flush=True)
+
+
+def again(folder: Path, run: runs.Run) -> runs.Run:
+    """A run once more."""
+    tables, arm = Tables(folder), run.problem.removeprefix(_NAME)
+    task = _task(tables, arm)
+    campaign = _campaign(task, tables.problem(arm.startswith("dft")), run.seed)
+    return runs.summed_up(ours.METHOD, run.stamp, task, run.seed, campaign)
+
+
+def _campaign(task: vocabulary.Problem, problem: Problem, seed: int) -> clock.Campaign:
+    if task.name.endswith("batches"):
+        return _batches(task, problem, seed)
+    return clock.run(task, ours.Labqueue(problem, seed), seed)
 
 
 def _task(tables: Tables, arm: str) -> vocabulary.Problem:

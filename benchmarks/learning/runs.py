@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,30 @@ def append(path: Path, run: Run) -> None:
         held = out.read()
         out.truncate(held.rfind(b"\n") + 1)
         out.write(json.dumps(vars(run), ensure_ascii=False).encode() + b"\n")
+
+
+def samples(path: Path, method: str, stamp: str) -> list[Run]:
+    """Of the newest stamp, where that is another one, the first run of each problem."""
+    found = [run for run in load([path]) if run.method == method]
+    if not found or found[-1].stamp == stamp:
+        return []
+    firsts: dict[str, Run] = {}
+    for run in found:
+        if run.stamp == found[-1].stamp:
+            firsts.setdefault(run.problem, run)
+    return list(firsts.values())
+
+
+def restamp(path: Path, problem: str, old: str, new: str) -> None:
+    """The runs of a problem under another stamp; the file is there whole at every moment."""
+    found = [
+        replace(run, stamp=new) if (run.problem, run.stamp) == (problem, old) else run for run in load([path])
+    ]
+    beside = path.with_suffix(".new")
+    beside.write_text(
+        "".join(json.dumps(vars(run), ensure_ascii=False) + "\n" for run in found), encoding="utf-8"
+    )
+    beside.replace(path)
 
 
 def seeds(text: str) -> range:

@@ -127,7 +127,7 @@ def _stop(problem: Problem, strategy: Strategy) -> Iterator[FieldError]:
     if stop.no_improvement is not None and not better:
         text = "needs an objective that is to be made best."
         yield FieldError("strategy.stop.no_improvement", text, stop.no_improvement)
-    if stop.gain is not None and not (better and strategy.models):
+    if stop.gain is not None and (not better or strategy.method in (DESIGN, CALLER)):
         text = "needs an objective that is to be made best, and a method with a model."
         yield FieldError("strategy.stop.gain", text, stop.gain)
     plateau = stop.plateau

@@ -37,6 +37,15 @@ def read(problem: Problem, answer: Any, count: int) -> tuple[list[Candidate], li
     return found, errors
 
 
+def read_gain(given: Any) -> tuple[float | None, list[FieldError]]:
+    """What the first candidate is expected to improve the score by; None: the learner does not say."""
+    gain = number(given)
+    if given is None or (gain is not None and gain >= 0):
+        return gain, []
+    rule = "a finite number, 0 or more, or nothing"
+    return None, [FieldError("gain", f"must be {rule}.", shown(given), rule)]
+
+
 def repeats(
     problem: Problem, points: Sequence[Mapping[str, Any]], taken: Iterable[Mapping[str, Any]]
 ) -> list[FieldError]:

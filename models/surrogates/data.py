@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -42,6 +42,8 @@ class Data:
     groups   of each column: 0, 1, ...; the one-hot columns of a category parameter are one group
     classes  how many labels there are; 0 where the output is a number
     named    do some columns belong to category parameters?
+    name     of the output, where it is learnt with others
+    family   the rows of all numbers that are learnt together, this one's among them, by name; empty: it is learnt alone
     """
 
     inputs: Array
@@ -50,6 +52,8 @@ class Data:
     groups: tuple[int, ...]
     classes: int = 0
     named: bool = False
+    name: str = ""
+    family: Mapping[str, Data] = field(default_factory=dict)
 
     @classmethod
     def of(cls, inputs: Array, values: Array, noise: float | None = None, classes: int = 0) -> Data:
@@ -59,6 +63,16 @@ class Data:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def together(self) -> dict[str, Data]:
+        """The rows of every output that is learnt with this one, itself included, in the problem's order."""
+        return {**self.family, self.name: self}
+
+    @property
+    def rows(self) -> int:
+        """How many there are, those of the outputs that are learnt with this one included."""
+        return sum(map(len, self.together.values()))
 
     def take(self, places: Mask | NDArray[np.int64]) -> Data:
         """The rows at these places (or where a mask is true)."""
@@ -94,6 +108,15 @@ def datasets(problem: Problem, space: Space, rows: Sequence[Observation]) -> dic
             isinstance(space, Encoding) and any(isinstance(column, Places) for column in space.columns),
         )
         for each in outputs
+    }
+
+
+def related(data: Mapping[str, Data]) -> dict[str, Data]:
+    """The same, each number with all of them beside it."""
+    numbers = {name: each for name, each in data.items() if not each.classes}
+    return {
+        name: replace(each, name=name, family=numbers) if name in numbers else each
+        for name, each in data.items()
     }
 
 

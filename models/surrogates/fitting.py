@@ -12,11 +12,12 @@ from typing import cast
 import torch
 
 from labqueue.problem import Problem
-from labqueue.strategy import Strategy
+from labqueue.strategy import MULTI_OUTPUT, Strategy
 
 from . import metrology
-from .data import Data, Space, datasets
+from .data import Data, Space, datasets, related
 from .encoding import Encoding
+from .kinds import multi
 from .kinds.face import Labels, Part
 from .kinds.table import KINDS, kind_for
 from .pools import PoolSpace
@@ -29,7 +30,7 @@ Files = Callable[[str], Path]
 
 #: From so many rows on a graphics card is expected to beat one core: an estimate, which `benchmarks/gpu.py` tests.
 GPU_ROWS = 1_000
-#: Up to so many rows every fit begins afresh: it is cheap, and the best map and kernel change as results come in.
+#: Up to so many rows (of each output) every fit begins afresh: it is cheap, and the best map and kernel change as results come in.
 _AFRESH = 60
 #: Then when the rows have grown by this factor; in between the search starts where the last one ended.
 _GROWTH = 1.25
@@ -52,13 +53,10 @@ def fit(
     """
     began, device = clock(), usable(device)
     space = space_of(problem, rows, files)
-    data = datasets(problem, space, rows)
+    data = _datasets(problem, space, rows, strategy.surrogate)
     earlier = _warm(problem, strategy, space, warm)
     with seeded(seed_for("fit", seed), device):
-        found = {
-            name: _fit(name, each, strategy.surrogate, earlier.get(name), seed, device)
-            for name, each in data.items()
-        }
+        found = _fits(data, strategy.surrogate, earlier, seed, device)
         outputs = {
             name: metrology.quality(data[name], each, seed_for("quality", seed), device)
             for name, each in found.items()
@@ -66,7 +64,7 @@ def fit(
     metrics = {
         "n": max(len(each) for each in data.values()),
         "outputs": outputs,
-        "refit": any(each.rows == len(data[name]) for name, each in found.items()),
+        "refit": any(each.rows == data[name].rows for name, each in found.items()),
         "seconds": round(clock() - began, 3),
     }
     return Fitted(dump(State(found, strategy.surrogate)), metrics, device)
@@ -81,10 +79,10 @@ def restore(
     device: str = "cpu",
 ) -> Surrogate:
     """What was found, on all rows, also those that the fit had not seen. Raises LearningError."""
-    found = load(problem, space.width, state).outputs
+    kept = load(problem, space.width, state)
     device = usable(device)
-    data = datasets(problem, space, rows)
-    made = {name: each.fit.part(data[name], device) for name, each in found.items()}
+    data = _datasets(problem, space, rows, kept.asked)
+    made = {name: each.fit.part(data[name], device) for name, each in kept.outputs.items()}
     numbers = {name: each for name, each in made.items() if isinstance(each, Part)}
     labels = {name: cast(Labels, each) for name, each in made.items() if name not in numbers}
     return Surrogate(problem, space, tuple(numbers), tuple(numbers.values()), labels, device)
@@ -130,13 +128,49 @@ def _warm(problem: Problem, strategy: Strategy, space: Space, data: bytes | None
     return state.outputs if state.asked == strategy.surrogate else {}
 
 
-def _fit(name: str, data: Data, asked: str, earlier: Found | None, seed: int, device: str) -> Found:
-    kind = kind_for(asked, data)
-    warm = None
-    if earlier is not None and earlier.kind == kind and _AFRESH < len(data) < _GROWTH * earlier.rows:
-        warm = earlier
+def _datasets(problem: Problem, space: Space, rows: Sequence[Observation], asked: str) -> dict[str, Data]:
+    found = datasets(problem, space, rows)
+    return related(found) if asked == MULTI_OUTPUT else found
+
+
+def _fits(
+    data: Mapping[str, Data], asked: str, earlier: Mapping[str, Found], seed: int, device: str
+) -> dict[str, Found]:
+    kinds = {name: kind_for(asked, each) for name, each in data.items()}
+    joint = {name: each for name, each in data.items() if kinds[name] == MULTI_OUTPUT}
+    found = _fit_together(joint, earlier, seed, device) if joint else {}
+    return {
+        name: found[name] if name in found else _fit(name, each, kinds[name], earlier.get(name), seed, device)
+        for name, each in data.items()
+    }
+
+
+def _fit(name: str, data: Data, kind: str, earlier: Found | None, seed: int, device: str) -> Found:
+    warm = _going_on(kind, data, earlier)
     try:
         fitted = KINDS[kind].fit(data, None if warm is None else warm.fit, seed_for("fit", seed), device)
     except LearningError as error:
         raise LearningError(f"{name}: {error}") from error
-    return Found(kind, fitted, len(data) if warm is None else warm.rows)
+    return Found(kind, fitted, data.rows if warm is None else warm.rows)
+
+
+def _fit_together(
+    family: Mapping[str, Data], earlier: Mapping[str, Found], seed: int, device: str
+) -> dict[str, Found]:
+    """One fit of all."""
+    going = {name: _going_on(MULTI_OUTPUT, each, earlier.get(name)) for name, each in family.items()}
+    warm = {name: each for name, each in going.items() if each is not None}
+    warm = warm if len(warm) == len(family) else {}
+    starts = {name: each.fit for name, each in warm.items()}
+    return {
+        name: Found(MULTI_OUTPUT, each, warm[name].rows if warm else family[name].rows)
+        for name, each in multi.together(family, starts, seed_for("fit", seed), device).items()
+    }
+
+
+def _going_on(kind: str, data: Data, earlier: Found | None) -> Found | None:
+    """The earlier fit where the search starts from it."""
+    few = _AFRESH * len(data.together)
+    if earlier is None or earlier.kind != kind or not few < data.rows < _GROWTH * earlier.rows:
+        return None
+    return earlier

@@ -19,7 +19,8 @@ LIMIT = 1 << 24
 
 @dataclass(frozen=True)
 class Found:
-    """kind: the name of the module that fitted; rows: how many there were when everything was last compared."""
+    """kind: the name of the kind that fitted; rows: how many there were, those of the outputs that it learns together
+    included, when everything was last compared."""
 
     kind: str
     fit: Fit

@@ -1,8 +1,9 @@
-"""artifacts: bytes that belong to results, kept under their SHA-256."""
+"""artifacts: bytes that belong to results, and the files of pools, kept under their SHA-256."""
 
 from __future__ import annotations
 
 import hashlib
+from typing import BinaryIO
 
 from labqueue.errors import FieldError, InvalidError, NotFoundError
 from models.domain import records as r
@@ -30,10 +31,11 @@ def keep(
     return artifact, True
 
 
-def fetch(store: Store, blobs: Blobs, sha256: str) -> tuple[r.Artifact, bytes]:
+def fetch(store: Store, blobs: Blobs, sha256: str) -> tuple[r.Artifact, BinaryIO]:
+    """The artifact and its bytes, to be read and closed. Raises NotFoundError."""
     with store.begin() as tx:
         artifact = tx.artifacts.get(sha256)
-    body = blobs.read(sha256) if artifact is not None else None
-    if artifact is None or body is None:
+    file = blobs.open(sha256) if artifact is not None else None
+    if artifact is None or file is None:
         raise NotFoundError(f"There is no artifact {sha256[:64]}.")
-    return artifact, body
+    return artifact, file

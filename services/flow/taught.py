@@ -9,7 +9,7 @@ from typing import Any
 from labqueue.errors import FieldError, InvalidError, LabqueueError, LeaseLostError, TooLargeError
 from models.domain import records as r
 from models.domain.replacing import replace
-from models.domain.suggested import key, read, repeats
+from models.domain.suggested import key, read, read_gain, repeats
 from services.ports import Chosen, Fitted, Ids, Snapshot, Store, Suggested, Transaction
 
 from . import suggest as suggesting
@@ -68,9 +68,11 @@ def keep_state(store: Store, answer: Answer, state: bytes, metrics: Any) -> int:
     return version
 
 
-def keep_candidates(store: Store, ids: Ids, answer: Answer, candidates: Any) -> tuple[int, ...]:
+def keep_candidates(
+    store: Store, ids: Ids, answer: Answer, candidates: Any, gain: Any = None
+) -> tuple[int, ...]:
     """Ids of the experiments that were staged: none where the campaign was stopped or edited meanwhile, or where this
-    was answered before.
+    was answered before. `gain`: what the first candidate is expected to improve the score by, where that is known.
 
     Raises LeaseLostError where somebody else has the work, InvalidError that names every fault (the reason is kept).
     """
@@ -84,11 +86,13 @@ def keep_candidates(store: Store, ids: Ids, answer: Answer, candidates: Any) -> 
                 return ()
             plan = _plan(tx, campaign, job)
             chosen, wrong = _judged(tx, plan, candidates, strategy_of(campaign).replicates)
+            worth, bad = read_gain(gain)
+            wrong = [*bad, *wrong]
             if wrong:
                 drop(tx, campaign, job, f"its answer was refused: {'; '.join(map(str, wrong))}")
         if wrong:
             raise InvalidError("These candidates cannot be run.", errors=wrong)
-        suggested = Suggested(chosen, {}, DEVICE, _versions(answer, job))
+        suggested = Suggested(chosen, {}, DEVICE, _versions(answer, job), worth)
         staged = suggesting.keep(store, ids, plan, suggested)
         with store.begin() as tx:
             leased(tx, answer.campaign, answer.lease)

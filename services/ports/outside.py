@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 from uuid import UUID
 
 from models.domain import records as r
@@ -53,7 +53,9 @@ class Blobs(Protocol):
     """Where artifacts lie, by SHA-256."""
 
     def write(self, sha256: str, body: bytes) -> None: ...
-    def read(self, sha256: str) -> bytes | None: ...
+    def open(self, sha256: str) -> BinaryIO | None:
+        """Its bytes, to be read from any place of them and closed; None where there is no such blob."""
+
     def begin(self) -> AbstractContextManager[Blob]:
         """Bytes that come in parts. Left without `keep`, nothing of them stays."""
 

@@ -187,6 +187,11 @@ class Results(Protocol):
         values of each as replicates; actual parameters over planned ones; infeasible ones without outputs; suspect
         and withdrawn ones left out."""
 
+    def changed(self, campaign_id: int, since: int, revision: int) -> tuple[list[r.TrainingRow], list[int]]:
+        """What makes `training` as of `since` into `training` as of a later `revision`: the rows of experiments of
+        which something came in between, and those of these experiments that have no row. The same planned
+        parameters are assumed at both."""
+
     def reported(self, campaign_id: int) -> list[r.Json]:
         """The actual parameters of every result that named some."""
 

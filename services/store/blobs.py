@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 
@@ -41,13 +41,12 @@ class FsspecBlobs:
         except OSError as error:
             raise _unavailable(error) from error
 
-    def read(self, sha256: str) -> bytes | None:
-        """None where there is no such blob."""
+    def open(self, sha256: str) -> BinaryIO | None:
+        """Its bytes, to be read from any place of them and closed; None where there is no such blob."""
         system, path = self._place(sha256)
         try:
-            with system.open(path, "rb") as file:
-                body: bytes = file.read()
-                return body
+            file: BinaryIO = system.open(path, "rb")
+            return file
         except FileNotFoundError:
             return None
         except OSError as error:

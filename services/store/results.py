@@ -39,29 +39,29 @@ _RETIRE_READINGS = (
 )
 # A result counts as of revision R when the event that announced it has a number up to R, and no longer when that
 # of the result which retired it has. Where two values of one output qualify, the first that was set is meant.
-_TRAINING = """
+_ROWS = """
 WITH standing AS (
     SELECT s.seq, s.experiment_id, s.outcome, s.actual, s.revision
     FROM results s LEFT JOIN results later ON later.seq = s.retired_seq AND later.revision <= %(revision)s
-    WHERE s.campaign_id = %(campaign)s AND s.verdict = 'accepted' AND s.kind <> 'withdraw'
+    WHERE {results} AND s.verdict = 'accepted' AND s.kind <> 'withdraw'
         AND s.outcome <> 'suspect' AND s.revision <= %(revision)s AND later.seq IS NULL),
 valued AS (
     SELECT DISTINCT ON (g.experiment_id, g.output) g.experiment_id, g.output, g.value, g.noise, s.revision
     FROM results s JOIN readings g ON g.result_seq = s.seq
     LEFT JOIN results later ON later.seq = g.retired_seq AND later.revision <= %(revision)s
-    WHERE s.campaign_id = %(campaign)s AND s.revision <= %(revision)s AND s.outcome = 'measured'
+    WHERE {results} AND s.revision <= %(revision)s AND s.outcome = 'measured'
         AND (g.current OR g.retired_seq IS NOT NULL) AND later.seq IS NULL
     ORDER BY g.experiment_id, g.output, g.id),
 outputs AS (
     SELECT experiment_id, jsonb_object_agg(output, value) AS outputs,
-        coalesce(jsonb_object_agg(output, noise) FILTER (WHERE noise IS NOT NULL), '{}') AS noise,
+        coalesce(jsonb_object_agg(output, noise) FILTER (WHERE noise IS NOT NULL), '{{}}') AS noise,
         max(revision) AS revision
     FROM valued GROUP BY experiment_id),
 repeated AS (
     SELECT g.experiment_id, g.output, jsonb_agg(g.value ORDER BY g.id) AS values
     FROM results s JOIN readings g ON g.result_seq = s.seq
     LEFT JOIN results later ON later.seq = s.retired_seq AND later.revision <= %(revision)s
-    WHERE s.campaign_id = %(campaign)s AND s.revision <= %(revision)s AND s.outcome = 'measured'
+    WHERE {results} AND s.revision <= %(revision)s AND s.outcome = 'measured'
         AND NOT g.current AND g.retired_seq IS NULL AND later.seq IS NULL
     GROUP BY g.experiment_id, g.output),
 replicates AS (
@@ -75,8 +75,17 @@ SELECT e.id, e.planned, reported.actual, outputs.outputs, outputs.noise,
 FROM experiments e LEFT JOIN outputs ON outputs.experiment_id = e.id
 LEFT JOIN replicates ON replicates.experiment_id = e.id
 LEFT JOIN reported ON reported.experiment_id = e.id
-WHERE e.campaign_id = %(campaign)s AND (outputs.outputs IS NOT NULL OR reported.infeasible)
+WHERE {experiments} AND (outputs.outputs IS NOT NULL OR reported.infeasible)
 ORDER BY e.id"""
+_TRAINING = _ROWS.format(results="s.campaign_id = %(campaign)s", experiments="e.campaign_id = %(campaign)s")
+# What retires a result is of the same experiment, so only experiments with news between can have another row.
+_OF_THESE = _ROWS.format(
+    results="s.experiment_id = ANY(%(of)s::bigint[])", experiments="e.id = ANY(%(of)s::bigint[])"
+)
+_NEWS = (
+    "SELECT DISTINCT s.experiment_id FROM events v JOIN results s ON s.seq = v.result_seq "
+    "WHERE v.campaign_id = %s AND v.number > %s AND v.number <= %s ORDER BY s.experiment_id"
+)
 
 _REPORTED = "SELECT actual FROM results WHERE campaign_id = %s AND actual <> '{}' ORDER BY seq"
 _MEASURED = (
@@ -119,6 +128,15 @@ class PostgresResults:
     def training(self, campaign_id: int, revision: int) -> list[r.TrainingRow]:
         rows = self._session.rows(_TRAINING, {"campaign": campaign_id, "revision": revision})
         return [_training_row(*row) for row in rows]
+
+    def changed(self, campaign_id: int, since: int, revision: int) -> tuple[list[r.TrainingRow], list[int]]:
+        news = [id for (id,) in self._session.rows(_NEWS, [campaign_id, since, revision])]
+        if not news:
+            return [], []
+        found = self._session.rows(_OF_THESE, {"of": news, "revision": revision})
+        rows = [_training_row(*row) for row in found]
+        known = {row.experiment_id for row in rows}
+        return rows, [id for id in news if id not in known]
 
     def reported(self, campaign_id: int) -> list[r.Json]:
         return [actual for (actual,) in self._session.rows(_REPORTED, [campaign_id])]

@@ -31,18 +31,37 @@ def parts(body: bytes, size: int = 777) -> list[bytes]:
     return [body[start : start + size] for start in range(0, len(body), size)]
 
 
+def read(blobs: Blobs) -> bytes | None:
+    file = blobs.open(NAME)
+    if file is None:
+        return None
+    with file:
+        return file.read()
+
+
 def test_whole_and_in_parts_the_same_bytes_are_one(blobs: Blobs) -> None:
     with blobs.begin() as blob:
         for part in parts(BODY):
             blob.write(part)
-        assert blobs.read(NAME) is None, "not before all of it is there"
+        assert read(blobs) is None, "not before all of it is there"
         assert blob.keep() == (NAME, len(BODY))
-    assert blobs.read(NAME) == BODY
+    assert read(blobs) == BODY
     blobs.write(NAME, BODY)
     with blobs.begin() as blob:
         blob.write(BODY)
         assert blob.keep() == (NAME, len(BODY))
-    assert blobs.read(NAME) == BODY
+    assert read(blobs) == BODY
+
+
+def test_from_any_place(blobs: Blobs) -> None:
+    blobs.write(NAME, BODY)
+    file = blobs.open(NAME)
+    assert file is not None
+    with file:
+        file.seek(len(BODY) - 5)
+        assert file.read(100) == BODY[-5:]
+        file.seek(14)
+        assert file.read(5) == BODY[14:19]
 
 
 def test_what_is_not_kept_leaves_nothing(blobs: Blobs, tmp_path: Path) -> None:
@@ -51,7 +70,7 @@ def test_what_is_not_kept_leaves_nothing(blobs: Blobs, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="halfway"), blobs.begin() as blob:
         blob.write(BODY)
         raise ValueError("halfway")
-    assert blobs.read(NAME) is None
+    assert read(blobs) is None
     assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.learning import arylation, clock, ours, points, problems, quality, runs
+from benchmarks.learning.__main__ import adopt_runs
 from benchmarks.learning.vocabulary import Aim, Point, Problem, Real
 from labqueue.strategy import Strategy
 
@@ -116,3 +118,23 @@ def test_the_arylation_in_batches_and_in_flight(
     text = arylation.text(tables, out)
     (reference,) = [line for line in text.splitlines() if "EDBO" in line]
     assert [cell.strip() for cell in reference.split("|")][2:5] == ["5.5", "10.5", "2"]
+
+
+def test_runs_are_adopted_only_where_they_come_out_the_same(
+    tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(arylation, "BUDGET", 10)
+    out = tmp_path / "runs.jsonl"
+    monkeypatch.setattr(ours, "fingerprint", lambda: "before")
+    arylation.run(tables, range(1), out)
+    made = runs.load([out])
+    monkeypatch.setattr(ours, "fingerprint", lambda: "after")
+    assert adopt_runs(None, out) == 0 and runs.load([out]) == made, "without the tables nothing is known"
+    assert adopt_runs(tables, out) == 0
+    assert runs.load([out]) == [replace(run, stamp="after") for run in made]
+    out.unlink()
+    for run in (replace(made[0], improved=[[1, 50.0]]), *made[1:]):
+        runs.append(out, run)
+    assert adopt_runs(tables, out) == 1
+    assert [run.stamp for run in runs.load([out])] == ["before", "after", "after", "after"]
+    assert "not the same" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -18,7 +19,8 @@ from api import context_for, served, settings_for
 import labqueue
 from services.flow.recover import stamp_alive
 
-PAGE = (Path(__file__).parents[2] / "docs" / "learners.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, POOLS = (DOCS / "learners.md").read_text(), (DOCS / "pools.md").read_text()
 COMMANDS = re.findall(r"```sh\n(.*?)\n```", PAGE, re.DOTALL)
 PATIENCE = 60.0
 INSTRUMENT = "def measure(experiment):\n    return {'yield': 1 - (experiment.parameters['temperature'] - 80) ** 2 / 10000}\n"
@@ -103,11 +105,35 @@ def test_the_checks_of_the_page(folder: Path) -> None:
     run(folder, f"{sys.executable} -m pytest -q -p no:cacheprovider test_own.py")
 
 
+def test_the_pool_learner_of_the_page(folder: Path, url: str) -> None:
+    [table] = re.findall(r"```csv\n(.*?)```", POOLS, re.DOTALL)
+    light = "".join(f"light-{number},{number},0.5,water\n" for number in range(20))
+    (folder / "library.csv").write_text(table + light)
+    problem = {"pool": "library", "outputs": [{"name": "y"}], "objectives": [{"output": "y"}]}
+    strategy = {"method": "learner", "learner": "heaviest", "fallback": "design", "initial": 0, "depth": 2}
+    campaign = {"name": "amines", "queue": "q", "problem": problem, "strategy": strategy}
+    (folder / "amines.json").write_text(json.dumps(campaign))
+    for line in (
+        "labqueue pool upload library library.csv",
+        "labqueue queue create q",
+        "labqueue campaign create amines.json",
+        "labqueue check-learner heaviest.py:Heaviest --problem amines.json",
+        "labqueue serve-learner heaviest.py:Heaviest --campaign amines --limit 1",
+    ):
+        said = run(folder, line, url)
+    assert "Stopped after 0 trainings, 1 suggestion." in said
+    with labqueue.Client(url) as client:
+        staged = list(client.experiments("amines"))
+    assert [each["parameters"]["row"] for each in staged] == ["cmpd-3", "cmpd-4"]
+    assert staged[0]["reason"] == "140.9 g/mol"
+
+
 def test_the_requests_of_the_page(folder: Path, url: str) -> None:
     run(folder, COMMANDS[0].splitlines()[0], url)
     [requests] = [each for each in COMMANDS if each.startswith("learner=")]
     said = run(folder, requests, url)
     assert '"kind":"suggest"' in said and '"deadline":' in said
+    assert '{"rows":[],"gone":[],"whole":false,' in said
     with labqueue.Client(url) as client:
         first, second = client.experiments("couplings")
         assert (first["parameters"], first["reason"]) == ({"temperature": 60.0}, "a start")

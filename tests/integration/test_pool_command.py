@@ -40,12 +40,16 @@ def test_the_page(
         out = capsys.readouterr().out
         assert "library, version 1: 6 rows, 3 columns" in out and "98.4 to 140.9" in out
         assert "cmpd-3" in out and "water, ethanol, toluene" in out and "1 experiment staged: amines-1" in out
-        for name, text in zip(("upload.py", "look.py"), texts["python"], strict=True):
+        for name, text in zip(("upload.py", "read.py", "look.py"), texts["python"], strict=True):
             (tmp_path / name).write_text(text)
         run_path("upload.py")
         assert len(Client(url).pool("library")["versions"]) == 1, "the same rows again"
         sha256 = Client(url).pool("library")["sha256"]
+        monkeypatch.setattr("labqueue.learning.pools.cache_folder", lambda: tmp_path / "cache")
+        read = run_path("read.py")
         found = run_path("look.py", {"path": context.blobs.path(sha256)})
+    assert read["heavy"] == ["cmpd-3", "cmpd-4", "cmpd-5"] and (tmp_path / "cache" / sha256).exists()
+    assert read["one"] == {"mass": np.float32(121.7), "polarity": np.float32(0.29), "solvent": "toluene"}
     mass = np.array([112.1, 98.4, 140.9, 133.0, 121.7, 105.2], dtype="<f4")
     assert found["features"].shape == (6, 3) and np.array_equal(found["features"][:, 0], mass)
 

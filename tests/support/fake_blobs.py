@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from labqueue.errors import NotFoundError
 
@@ -35,8 +37,9 @@ class FakeBlobs:
     def write(self, sha256: str, body: bytes) -> None:
         self.bytes[sha256] = body
 
-    def read(self, sha256: str) -> bytes | None:
-        return self.bytes.get(sha256)
+    def open(self, sha256: str) -> BinaryIO | None:
+        body = self.bytes.get(sha256)
+        return None if body is None else io.BytesIO(body)
 
     @contextmanager
     def begin(self) -> Iterator[FakeBlob]:

@@ -173,6 +173,19 @@ class FakeResults(Port):
         rows = [self._training_row(each, revision) for each in sorted(experiments, key=lambda e: e.id)]
         return [row for row in rows if row is not None]
 
+    def changed(self, campaign_id: int, since: int, revision: int) -> tuple[list[r.TrainingRow], list[int]]:
+        news = {
+            self.rows.results[each.result_seq].experiment_id
+            for each in self.rows.events.values()
+            if each.campaign_id == campaign_id
+            and each.result_seq is not None
+            and each.number is not None
+            and since < each.number <= revision
+        }
+        rows = [row for row in self.training(campaign_id, revision) if row.experiment_id in news]
+        known = {row.experiment_id for row in rows}
+        return rows, sorted(id for id in news if id is not None and id not in known)
+
     def _training_row(self, experiment: r.Experiment, revision: int) -> r.TrainingRow | None:
         parameters = dict(experiment.planned or {})
         infeasible, newest = False, 0

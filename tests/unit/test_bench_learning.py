@@ -247,6 +247,22 @@ def test_runs_are_kept_and_found_again(tmp_path: Path) -> None:
     assert [run.seed for run in runs.load([file])] == [0, 1]
 
 
+def test_runs_of_older_code_are_sampled_by_problem_and_stamped_anew(tmp_path: Path) -> None:
+    file = tmp_path / "own.jsonl"
+    oldest = replace(made_run("labqueue", 7, 1.0), stamp="oldest")
+    old = [replace(made_run("labqueue", seed, 1.0), stamp="old") for seed in range(3)]
+    other = replace(made_run("labqueue", 0, 1.0), stamp="old", problem="levy5")
+    for run in (oldest, *old, other):
+        runs.append(file, run)
+    assert runs.samples(file, "labqueue", "new") == [old[0], other]
+    assert runs.samples(file, "labqueue", "old") == [] == runs.samples(tmp_path / "none", "labqueue", "new")
+    runs.restamp(file, "branin", "old", "new")
+    found = runs.load([file])
+    assert [run.stamp for run in found] == ["oldest", "new", "new", "new", "old"]
+    assert [replace(run, stamp="old") for run in found[1:]] == [*old, other], "nothing else is changed"
+    assert [each.name for each in tmp_path.iterdir()] == ["own.jsonl"]
+
+
 @pytest.mark.parametrize(("text", "found"), [("3", [0, 1, 2]), ("3-5", [3, 4, 5]), ("7-7", [7])])
 def test_seeds_as_they_are_asked_for(text: str, found: list[int]) -> None:
     assert list(runs.seeds(text)) == found

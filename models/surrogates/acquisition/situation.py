@@ -172,9 +172,14 @@ class Situation:
         """Samples (samples, ..., 1, outputs) -> (...): the log of the chance that every outcome constraint is kept."""
         if self.constraints is None:
             return samples.new_zeros(samples.shape[1:-2])
-        kept = compute_smoothed_feasibility_indicator(self.constraints, samples, eta=1e-3, log=True, fat=True)
-        chance: Tensor = logmeanexp(kept.squeeze(-1), dim=0)
+        chance: Tensor = logmeanexp(self.log_kept(samples).squeeze(-1), dim=0)
         return chance
+
+    def log_kept(self, samples: Tensor) -> Tensor:
+        """Samples (..., outputs) -> (...): near 0 where every outcome constraint is kept, far below where one is not."""
+        if self.constraints is None:
+            return samples.new_zeros(samples.shape[:-1])
+        return compute_smoothed_feasibility_indicator(self.constraints, samples, eta=1e-3, log=True, fat=True)
 
     # One score: of the goals, or of a front in one direction.
 

@@ -22,7 +22,7 @@ from .face import Fit, Foretold, Part
 _COMPARED = 200
 #: Maps and kernels are as good as the best where their evidence is within so many nats of its, but no more than so many:
 #: with few rows the evidence says little, and a choice that all of them like is a safer one.
-_APART, _KEPT = 3.0, 4
+APART, KEPT = 3.0, 4
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _compared(data: Data, device: str) -> list[Hyper | None]:
 def _near(found: Iterable[Hyper | None]) -> tuple[Hyper, ...]:
     """The best and those that the evidence does not set far apart from it, the best first."""
     sound = sorted((each for each in found if each is not None), key=lambda each: -each.evidence)
-    return tuple(each for each in sound[:_KEPT] if each.evidence >= sound[0].evidence - _APART)
+    return tuple(each for each in sound[:KEPT] if each.evidence >= sound[0].evidence - APART)
 
 
 def _onwards(data: Data, start: Hyper, device: str) -> Hyper | None:
@@ -101,6 +101,6 @@ def _beaten(found: Hyper, data: Data, device: str) -> bool:
 def read(body: Mapping[str, Any], width: int, classes: int) -> Exact:
     """As `Kind.read`."""
     hypers = tuple(Hyper.from_json(each, width) for each in body["fits"])
-    if not 0 < len(hypers) <= _KEPT:
+    if not 0 < len(hypers) <= KEPT:
         raise LearningError("The model state holds numbers that no fit gives.")
     return Exact(hypers)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from labqueue.strategy import AUTO
+from labqueue.strategy import AUTO, MULTI_OUTPUT
 from models.surrogates.data import Data
 
-from . import ensemble, forest, gp, robust, saas, variational
+from . import ensemble, forest, gp, multi, robust, saas, variational
 from .face import Kind
 
 KINDS: Mapping[str, Kind] = {
     "gp": gp,
+    MULTI_OUTPUT: multi,
     "saas": saas,
     "robust": robust,
     "variational": variational,

@@ -33,7 +33,9 @@ FILLING = (SOBOL, "latin_hypercube", "halton", "random", "d_optimal")
 #: Points of a design.
 POINT_LIMIT = 10_000
 
-SURROGATES = (AUTO, "gp", "saas", "robust", "variational", "ensemble", "forest")
+#: One model of all numbers together, so that related ones learn from each other.
+MULTI_OUTPUT = "multi_output"
+SURROGATES = (AUTO, "gp", MULTI_OUTPUT, "saas", "robust", "variational", "ensemble", "forest")
 ACQUISITIONS = (
     AUTO,
     "log_ei",

@@ -35,6 +35,8 @@ PREFIX = "/api/v1"
 LATER = (408, 425, 429, 502, 503, 504)
 #: How often a wait that can be left looks whether it should be, in seconds.
 TICK = 0.25
+#: How much of a large answer is in memory at once, in bytes.
+PART = 1 << 20
 
 Body = Union[bytes, BinaryIO, None]
 
@@ -115,6 +117,30 @@ class Transport:
             lambda: self._exchange("GET", target, None, {}, 60.0, None), self.retry_for, None
         )
         return answer[1]
+
+    def parts(self, path: str, first: int = 0) -> Iterator[bytes]:
+        """The raw bytes at a path from their place `first` on, as they come, on a connection of its own.
+
+        Sent once. Raises UnavailableError where they break off: what came is good, and the rest can be asked for.
+        """
+        connection = self._connect(self.timeout)
+        try:
+            wanted = {"Range": f"bytes={first}-"} if first else {}
+            connection.request("GET", self._target(path, None), headers={**self._headers, **wanted})
+            response = connection.getresponse()
+            if response.status not in (200, 206):
+                raise self._error(response.status, response.read())
+            left = first if response.status == 200 else 0  # a proxy may not know of ranges
+            while part := response.read(PART):
+                if len(part) > left:
+                    yield part[left:]
+                left = max(0, left - len(part))
+            if response.length:
+                raise UnavailableError(f"{self.url} broke off in the middle of an answer.")
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unavailable(error) from error
+        finally:
+            connection.close()
 
     def lines(
         self, path: str, query: Mapping[str, Any] | None = None, silence: float = 60.0

@@ -1,11 +1,14 @@
-"""Artifacts: raw bytes under their SHA-256, for what results name."""
+"""Artifacts: raw bytes under their SHA-256: what results name, and the files of pools."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Path, Response
+from starlette.datastructures import Headers
+from starlette.responses import StreamingResponse
 
 from labqueue.errors import FieldError, InvalidError, NotFoundError
 from services.api import shapes
@@ -19,6 +22,10 @@ router = APIRouter(prefix="/artifacts", tags=["results"])
 
 Digest = Annotated[str, Path(description="SHA-256 of the bytes, 64 hexadecimal digits")]
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}")
+_ONE_RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{1,18})?")
+_PART = 1 << 20
+#: The bytes under a SHA-256 never change.
+KEPT = {"Cache-Control": "private, max-age=31536000, immutable"}
 ANSWER = {"sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "size": 4}
 
 
@@ -37,13 +44,25 @@ async def put_artifact(sha256: Digest, call: Admitted) -> Response:
 
 @router.get("/{sha256}", summary="The bytes", **says(problems=(404, 422), kind="application/octet-stream"))
 async def get_artifact(sha256: Digest, call: Admitted) -> Response:
-    """Always as a download: what an instrument sent is not to be run by a browser."""
-    found, body = await call.run(artifacts.fetch, call.store, call.context.blobs, _digest(sha256))
+    """Always as a download: what an instrument sent is not to be run by a browser. Never whole in memory; what broke
+    off goes on with `Range: bytes=FIRST-`. A pool's file is one of these, under the pool's `sha256`."""
+    tag = f'"{_digest(sha256)}"'
+    if tag in call.request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"ETag": tag, **KEPT})
+    found, file = await call.run(artifacts.fetch, call.store, call.context.blobs, sha256)
+    asked = _range(call.request.headers, tag, found.size)
+    first, last = asked or (0, found.size - 1)
     headers = {
-        "Content-Disposition": f'attachment; filename="{found.sha256}"',
-        "Cache-Control": "private, max-age=31536000, immutable",
+        "Content-Disposition": f'attachment; filename="{sha256}"',
+        "Content-Length": str(last + 1 - first),
+        "Accept-Ranges": "bytes",
+        "ETag": tag,
+        **KEPT,
     }
-    return Response(body, media_type="application/octet-stream", headers=headers)
+    if asked:
+        headers["Content-Range"] = f"bytes {first}-{last}/{found.size}"
+    parts = _parts(file, first, last + 1 - first)
+    return StreamingResponse(parts, 206 if asked else 200, headers, "application/octet-stream")
 
 
 @router.head("/{sha256}", summary="Are these bytes here?", **says(problems=(404, 422)))
@@ -51,6 +70,24 @@ async def head_artifact(sha256: Digest, call: Admitted) -> Response:
     digest = _digest(sha256)
     with_size = await call.run(_find, call, digest)
     return Response(headers={"Content-Length": str(with_size)})
+
+
+def _range(headers: Headers, tag: str, size: int) -> tuple[int, int] | None:
+    """The first and the last byte that are asked for; None for all of them, and for what need not be understood:
+    several ranges, the end of a file, bytes that it does not have (RFC 9110, section 14.2)."""
+    found = _ONE_RANGE.fullmatch(headers.get("range", ""))
+    if found is None or headers.get("if-range", tag) != tag:
+        return None
+    first, last = int(found[1]), min(int(found[2] or size), size - 1)
+    return (first, last) if first <= last else None
+
+
+def _parts(file: BinaryIO, first: int, length: int) -> Iterator[bytes]:
+    with file:
+        file.seek(first)
+        while length > 0 and (part := file.read(min(length, _PART))):
+            length -= len(part)
+            yield part
 
 
 def _find(call: Admitted, digest: str) -> int:

@@ -21,9 +21,8 @@ from services.api.call import Admitted, Call
 from services.api.names import Named, find_campaign
 from services.api.schemas import Body, Flag, Name, Text, Wait
 from services.api.spec import says
-from services.flow import taught, teach
+from services.flow import rows, taught, teach
 from services.flow.holding import LEASE
-from services.flow.shared import problem_of
 from services.flow.train import STATE_LIMIT
 from services.ports import Store
 
@@ -50,13 +49,15 @@ class WorkBody(Body):
 
 
 class AnswerBody(Body):
-    """Of a training: `state` (base64; null or "" where there is none) and `metrics`. Of a suggestion: `candidates`."""
+    """Of a training: `state` (base64; null or "" where there is none) and `metrics`. Of a suggestion: `candidates`,
+    and `gain`, what the first of them is expected to improve the score by (null: not known)."""
 
     holder: Name
     versions: dict[str, Text] = Field(default_factory=dict)
     state: Annotated[str, Field(strict=True)] | None = None
     metrics: dict[str, Any] = Field(default_factory=dict)
     candidates: list[Any] | None = None
+    gain: Any = None
 
 
 class FailBody(Body):
@@ -102,6 +103,7 @@ ROW = {
     "noise": {"yield": 0.5},
     "replicates": {"yield": [86.4]},
 }
+MARK = "118.1.20260131T120000000000"
 ONE = "/work/{lease}"
 
 
@@ -142,16 +144,21 @@ async def _wait_for_work(call: Call, visit: teach.Visit, until: float) -> teach.
 
 
 @router.get(
-    "/rows", summary="What was measured, as training sees it", **says(answer={"rows": [ROW]}, problems=(404,))
+    "/rows",
+    summary="What was measured, as training sees it",
+    **says(answer={"rows": [ROW], "gone": [12], "whole": False, "mark": MARK}, problems=(404, 422)),
 )
 async def show_rows(
-    campaign: Named, call: Admitted, revision: Annotated[int, Query(ge=0, lt=2**63)]
+    campaign: Named,
+    call: Admitted,
+    revision: Annotated[int, Query(ge=0, lt=2**63)],
+    since: Annotated[str, Query(max_length=100, description="the `mark` of the rows that you have")] = "",
 ) -> Response:
-    """As of a data revision, which work names: all rows in one answer, by experiment. Infeasible ones have no
-    outputs."""
+    """As of a data revision, which work names, in one answer, by experiment. Infeasible ones have no outputs. With
+    `since` and `whole` false: only rows that are new or changed, and in `gone` the experiments that have none any
+    more. `whole` true: all rows, whatever was asked for; forget those that you have."""
     call.caller.must_own(campaign)
-    known = await call.run(find_campaign, call.store, campaign)
-    body = await call.run(_rows, call.store, known, revision)
+    body = await call.run(_rows, call.store, campaign, revision, since)
     return Response(body, media_type="application/json")
 
 
@@ -205,7 +212,9 @@ async def answer_work(campaign: Named, lease: str, call: Admitted) -> Response:
     if training:
         version = await call.act(taught.keep_state, call.store, answer, state, body.metrics)
         return Json({"version": version, "experiments": []})
-    staged = await call.act(taught.keep_candidates, call.store, call.context.ids, answer, body.candidates)
+    staged = await call.act(
+        taught.keep_candidates, call.store, call.context.ids, answer, body.candidates, body.gain
+    )
     if staged:
         known = await call.run(find_campaign, call.store, campaign)
         call.hub.waiters.announced(known.queue, len(staged))
@@ -269,12 +278,16 @@ def _work(found: teach.Work) -> dict[str, Any]:
     }
 
 
-def _rows(store: Store, campaign: r.Campaign, revision: int) -> bytes:
+def _rows(store: Store, campaign: str, revision: int, since: str) -> bytes:
     """In a thread: with ten thousand rows it is a few megabytes."""
-    with store.begin() as tx:
-        rows = tx.results.training(campaign.id, min(revision, campaign.data_revision))
-    problem = problem_of(campaign)
-    return dumps({"rows": [_row(row, problem) for row in rows]}).encode("ascii")
+    told = rows.tell(store, campaign, revision, since)
+    body = {
+        "rows": [_row(row, told.problem) for row in told.rows],
+        "gone": list(told.gone),
+        "whole": told.whole,
+        "mark": told.mark,
+    }
+    return dumps(body).encode("ascii")
 
 
 def _row(row: r.TrainingRow, problem: Problem) -> dict[str, Any]:

@@ -21,7 +21,8 @@ def test_bytes_are_kept_once_and_come_back(lab: Lab) -> None:
     assert created and (first.size, first.media_type) == (len(BODY), "text/csv")
     again, created = artifacts.keep(lab.store, blobs, NAME, BODY, "text/plain", "person:ben")
     assert not created and again.actor == PERSON
-    assert artifacts.fetch(lab.store, blobs, NAME)[1] == BODY
+    with artifacts.fetch(lab.store, blobs, NAME)[1] as file:
+        assert file.read() == BODY
 
 
 def test_bytes_that_are_not_what_their_name_says_are_refused(lab: Lab) -> None:

@@ -1,93 +1,16 @@
-"""teach: a learner of the user's own is leased its work, judged, versioned, stood in for, and asked again."""
+"""teach: a learner of the user's own is leased its work, versioned, stood in for, and asked again."""
 
 from __future__ import annotations
 
-import random
-from typing import Any
-
 import pytest
 from flow_lab import PERSON, Lab, point
+from teaching_lab import NAME, Pupil, campaign, commands, measure, seat, staged
 
-from labqueue.errors import ConflictError, InvalidError, LeaseLostError, TooLargeError
+from labqueue.errors import ConflictError, InvalidError, LeaseLostError
 from labqueue.states import State
-from models.domain import records as r
-from services.flow import awaiting, define, due, inquire, steer, suggest, taught, teach
+from services.flow import awaiting, define, inquire, steer, teach
 from services.flow.asking import FAILURES, REST, SILENT
 from services.flow.holding import LEASE
-from services.flow.snapshots import replay
-from services.flow.train import STATE_LIMIT
-
-NAME = "mine"
-
-
-def campaign(lab: Lab, **more: Any) -> r.Campaign:
-    """One whose learner begins from nothing."""
-    strategy = {"initial": 0, "depth": 2, "fallback": "design", **more}
-    return lab.campaign(method="learner", learner=NAME, **strategy)
-
-
-class Pupil:
-    """A learner's process, as its program would be."""
-
-    def __init__(self, lab: Lab, holder: str = "p1", *, trains: bool = True, name: str = "") -> None:
-        self.lab, self.luck = lab, random.Random(holder)
-        self.visit = teach.Visit("snar", holder, name, trains, {"own": "1.0"})
-
-    def ask(self) -> teach.Work | str:
-        return teach.ask(self.lab.store, self.visit)
-
-    def work(self, kind: str) -> teach.Work:
-        work = self.ask()
-        assert isinstance(work, teach.Work), work
-        assert work.job.kind == kind
-        return work
-
-    def nothing(self) -> str:
-        why = self.ask()
-        assert isinstance(why, str), why
-        return why
-
-    def answer(self, work: teach.Work) -> taught.Answer:
-        return taught.Answer("snar", work.lease, self.visit.holder, self.visit.versions)
-
-    def learn(self, work: teach.Work, state: bytes = b"state", metrics: Any = None) -> int:
-        return taught.keep_state(
-            self.lab.store, self.answer(work), state, metrics or {"rmse": {"yield": 0.1}}
-        )
-
-    def give(self, work: teach.Work, candidates: Any = ...) -> list[r.Experiment]:
-        if candidates is ...:
-            candidates = [self.candidate() for _ in range(work.job.work["count"])]
-        staged = taught.keep_candidates(self.lab.store, self.lab.ids, self.answer(work), candidates)
-        return [self.lab.experiment(each) for each in staged]
-
-    def candidate(self, **more: Any) -> dict[str, Any]:
-        return {"parameters": point(self.luck.randrange(5000)), **more}
-
-    def fail(self, work: teach.Work, reason: str = "ValueError: singular") -> None:
-        teach.fail(self.lab.store, "snar", work.lease, reason)
-
-    def suggest(self) -> list[r.Experiment]:
-        return self.give(self.work("suggest"))
-
-
-def seat(lab: Lab) -> r.Seat:
-    known = lab.known()
-    with lab.store.begin() as tx:
-        found = tx.seats.get(known.id)
-    assert found is not None
-    return found
-
-
-def commands(lab: Lab) -> set[str]:
-    return {each.name for each in due.due(lab.store)}
-
-
-def measure(lab: Lab, count: int = 1) -> None:
-    for _ in range(count):
-        lab.complete(lab.take())
-    lab.number()
-
 
 # Choosing
 
@@ -397,150 +320,6 @@ def test_a_strategy_that_was_changed_meanwhile_is_followed(lab: Lab) -> None:
     assert len(pupil.suggest()) == 1
 
 
-# Answers
-
-
-BAD: list[tuple[str, Any, str]] = [
-    (
-        "outside",
-        [{"parameters": {**point(1), "temperature": 120.5}}],
-        "temperature: is outside 20 to 120 degC",
-    ),
-    ("not a number", [{"parameters": {**point(1), "temperature": "NaN"}}], "is not a finite number"),
-    ("truth value", [{"parameters": {**point(1), "minutes": True}}], "is not a whole number"),
-    ("fraction", [{"parameters": {**point(1), "minutes": 1.5}}], "is not a whole number"),
-    ("category", [{"parameters": {**point(1), "solvent": "watr"}}], "Did you mean water?"),
-    ("missing", [{"parameters": {"temperature": 30.0}}], "minutes: is missing"),
-    ("unknown", [{"parameters": {**point(1), "pressure": 1}}], "is no parameter of this problem"),
-    ("no object", [7], "must be an object"),
-    ("list point", [{"parameters": [1, 2]}], "must be an object"),
-    ("no list", {"parameters": point(1)}, "must be a list"),
-    ("nothing", None, "must be a list"),
-    ("too few", [], "are 0, and 1 were asked for"),
-    ("too many", [{"parameters": point(1)}, {"parameters": point(2)}], "are 2, and 1 were asked for"),
-    ("sd", [{"parameters": point(1), "expected": {"yield": {"mean": 1, "sd": -1}}}], "sd not negative"),
-    ("mean", [{"parameters": point(1), "expected": {"yield": [1, 2]}}], "sd not negative"),
-    ("output", [{"parameters": point(1), "expected": {"yeild": {"mean": 1, "sd": 1}}}], "is no output"),
-    ("reason", [{"parameters": point(1), "reason": "x" * 3000}], "text of at most 2000"),
-]
-
-
-@pytest.mark.parametrize(("answer", "why"), [each[1:] for each in BAD], ids=[each[0] for each in BAD])
-def test_an_answer_that_cannot_be_used_is_refused_and_the_reason_kept(
-    lab: Lab, answer: Any, why: str
-) -> None:
-    mine = campaign(lab, depth=1)
-    pupil = Pupil(lab)
-    work = pupil.work("suggest")
-    with pytest.raises(InvalidError, match="cannot be run") as caught:
-        pupil.give(work, answer)
-    assert why in str(caught.value)
-    assert lab.states() == {} and why in lab.job(mine, "suggest").error
-    [event] = lab.events("suggestion.failed")
-    assert event.actor == "learner:mine" and why in event.data["reason"]
-    assert seat(lab).failures == 1 and why in seat(lab).error
-    assert len(pupil.suggest()) == 1, "it is asked again"
-    assert seat(lab).failures == 0 and lab.job(mine, "suggest").error == ""
-
-
-def test_points_in_flight_or_measured_are_not_chosen_again_unless_allowed(lab: Lab) -> None:
-    campaign(lab)
-    pupil = Pupil(lab)
-    pupil.suggest()
-    measure(lab)
-    flying = lab.take().experiment.planned
-    [row] = lab.training()
-    for chosen, why in (
-        ([flying, point(1)], "in flight"),
-        ([point(1), row.parameters], "measured"),
-        ([point(1), point(1)], "repeats candidates[0]"),
-    ):
-        with pytest.raises(InvalidError) as caught:
-            pupil.give(pupil.work("suggest"), [{"parameters": each} for each in chosen])
-        assert why in str(caught.value) and "replicates" in str(caught.value)
-    lab.elapse(REST + 1)
-    strategy = {**lab.known().strategy, "replicates": True}
-    define.change_strategy(lab.store, "snar", strategy, "", PERSON)
-    work = pupil.work("suggest")
-    assert len(pupil.give(work, [{"parameters": each} for each in (flying, flying)])) == 2
-
-
-def test_candidates_are_written_in_the_problems_own_types(lab: Lab) -> None:
-    campaign(lab, depth=1)
-    pupil = Pupil(lab)
-    given = {"solvent": "water", "minutes": 3.0, "temperature": 40}
-    [one] = pupil.give(pupil.work("suggest"), [{"parameters": given}])
-    assert one.planned == {"temperature": 40.0, "minutes": 3, "solvent": "water"}
-    assert isinstance(one.planned["minutes"], int)
-
-
-def test_a_state_that_is_too_large_is_refused(lab: Lab) -> None:
-    mine = campaign(lab)
-    pupil = Pupil(lab)
-    pupil.suggest()
-    measure(lab)
-    with pytest.raises(TooLargeError, match="are allowed"):
-        pupil.learn(pupil.work("train"), b"x" * (STATE_LIMIT + 1))
-    assert "are allowed" in lab.job(mine, "train").error
-    assert lab.known().model_version == 0
-
-
-def test_a_failed_training_is_kept_and_suggesting_goes_on(lab: Lab) -> None:
-    mine = campaign(lab)
-    pupil = Pupil(lab)
-    pupil.suggest()
-    measure(lab)
-    pupil.fail(pupil.work("train"), "RuntimeError: no descent")
-    assert lab.job(mine, "train").error == "RuntimeError: no descent"
-    assert seat(lab).failures == 0
-    assert len(pupil.suggest()) == 1, "the same data would fail again, so it is not asked to train"
-    measure(lab)
-    pupil.learn(pupil.work("train"))
-    assert lab.job(mine, "train").error == ""
-
-
-def test_versions_are_those_of_the_learner_and_count_on(lab: Lab) -> None:
-    mine = campaign(lab)
-    pupil = Pupil(lab)
-    pupil.suggest()
-    for version in (1, 2):
-        measure(lab)
-        assert pupil.learn(pupil.work("train"), f"state {version}".encode()) == version
-        pupil.suggest()
-    with lab.store.begin() as tx:
-        first, second = tx.models.all(mine.id)
-        newest = tx.models.latest(mine.id, NAME)
-        assert tx.models.latest(mine.id) is None, "none is ours"
-    assert (first.rows, second.rows) == (1, 2)
-    assert newest is not None and newest.state == b"state 2"
-    assert second.versions == {"own": "1.0", "learner": NAME} and second.metrics == {"rmse": {"yield": 0.1}}
-
-
-def test_another_definition_of_the_problem_is_learnt_anew(lab: Lab) -> None:
-    campaign(lab)
-    pupil = Pupil(lab)
-    pupil.suggest()
-    measure(lab)
-    pupil.learn(pupil.work("train"))
-    pupil.suggest()
-    with lab.store.begin() as tx:
-        found = tx.campaigns.lock("snar")
-        assert found is not None
-        tx.campaigns.add_version(found.id, "problem", 2, found.problem, PERSON, "")
-        tx.campaigns.save(suggest.replace(found, problem_version=2))
-    work = pupil.work("train")
-    assert work.job.work["problem_version"] == 2 and work.model is not None, "the old state is a start"
-    assert pupil.learn(work) == 2
-    assert pupil.work("suggest").model is not None
-
-
-def test_a_learners_choice_is_not_computed_again_by_us(lab: Lab) -> None:
-    campaign(lab)
-    Pupil(lab).suggest()
-    with pytest.raises(ConflictError, match="learner mine"):
-        replay(lab.store, lab.learner, 1)
-
-
 # Standing in
 
 
@@ -648,9 +427,3 @@ def test_what_the_model_says_is_not_asked_of_us(lab: Lab) -> None:
     campaign(lab)
     with pytest.raises(ConflictError, match="learner mine"):
         inquire.ask(lab.store, lab.ids, "snar", "predict", {"points": [point(1)]}, PERSON)
-
-
-def staged(lab: Lab) -> list[r.Experiment]:
-    known = lab.known()
-    with lab.store.begin() as tx:
-        return tx.experiments.of_campaign(known.id, (State.STAGED,))

@@ -116,6 +116,41 @@ async def test_what_a_learner_is_given(pupil: Pupil, context: Context) -> None:
     await client.refused(404, "not_found", "GET", f"{LEARNER}/state?version=2")
 
 
+async def test_rows_that_are_known_do_not_come_again(pupil: Pupil, context: Context) -> None:
+    client = pupil.client
+    await pupil.suggest(await pupil.work("suggest"))
+    await measure(client)
+    await numbered(context)
+    first = await client.ok("GET", f"{LEARNER}/rows", params={"revision": 10**9})
+    assert first["whole"] is True and len(first["rows"]) == 1 and first["gone"] == []
+    await measure(client)
+    await numbered(context)
+    asked = {"revision": 10**9, "since": first["mark"]}
+    second = await client.ok("GET", f"{LEARNER}/rows", params=asked)
+    [new] = second["rows"]
+    assert second["whole"] is False and new["experiment"] != first["rows"][0]["experiment"]
+    assert new["outputs"] == {"y": 0.5, "phase": "cloudy"}, "labels as they are called"
+    [result] = (await client.ok("GET", f"/experiments/{new['experiment']}"))["results"]
+    body = {"id": str(uuid.uuid4()), "reason": "the valve stood open"}
+    await client.ok("POST", f"/results/{result['id']}/withdraw", body)
+    await numbered(context)
+    third = await client.ok("GET", f"{LEARNER}/rows", params={**asked, "since": second["mark"]})
+    assert (third["whole"], third["rows"], third["gone"]) == (False, [], [new["experiment"]])
+    other = await client.ok("GET", f"{LEARNER}/rows", params={**asked, "since": "something else"})
+    assert other == {**first, "mark": third["mark"]}
+    await client.refused(422, "invalid", "GET", f"{LEARNER}/rows?revision=1&since={'1' * 101}")
+
+
+async def test_a_gain_is_judged_and_kept(pupil: Pupil) -> None:
+    client = pupil.client
+    work = await pupil.work("suggest")
+    body = {"holder": "p1", "candidates": [{"parameters": pupil.point()}] * 2, "gain": -1}
+    found = await client.refused(422, "invalid", "POST", pupil.path(work), body)
+    assert found["errors"][0]["field"] == "gain" and "0 or more" in found["errors"][0]["message"]
+    points = [{"parameters": pupil.point()} for _ in range(2)]
+    await pupil.answer(await pupil.work("suggest"), candidates=points, gain=0.125)
+
+
 async def test_work_that_is_waited_for_comes_when_something_happens(pupil: Pupil) -> None:
     await pupil.suggest(await pupil.work("suggest"))
     waiting = asyncio.create_task(pupil.ask(wait=60.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import threading
 from collections.abc import Callable
@@ -91,7 +92,7 @@ def test_a_state_of_arrays_comes_back_as_lists() -> None:
 
 
 def test_a_state_that_cannot_be_kept_says_what_can() -> None:
-    with pytest.raises(LearnerError, match=r"pickle\.dumps"):
+    with pytest.raises(LearnerError, match="anything else as bytes"):
         write_state({"model": object()})
     with pytest.raises(LearnerError, match="not written"):
         read_state(b"something else")
@@ -105,12 +106,37 @@ def test_a_learner_that_gives_one_at_a_time_is_asked_for_the_rest() -> None:
             asked.append((len(pending), count, seed))
             return [{"x": len(pending) / 10}]
 
-    found = Pupil(Single()).suggest(Problem.from_json(LINE), [], [{"x": 0.0}], 3, None, 7)
-    assert [each["parameters"]["x"] for each in found] == [0.1, 0.2, 0.3]
+    found, gain = Pupil(Single()).suggest(Problem.from_json(LINE), [], [{"x": 0.0}], 3, None, 7)
+    assert gain is None and [each["parameters"]["x"] for each in found] == [0.1, 0.2, 0.3]
     assert asked == [(1, 3, 7), (2, 2, 8), (3, 1, 9)]
 
 
-@pytest.mark.parametrize("answer", [[], None, "x"])
+@pytest.mark.parametrize(
+    ("gain", "read"), [(0.25, 0.25), (0, 0), (None, None), (Numeric(0.5), 0.5), (math.nan, "nan")]
+)
+def test_a_gain_is_that_of_the_very_first_candidate(gain: Any, read: Any) -> None:
+    class Single:
+        def suggest(self, problem: Any, rows: Any, pending: Any, count: int, state: Any, seed: int) -> Any:
+            return {"candidates": [{"x": len(pending) / 10}], "gain": -1 if pending else gain}
+
+    found = Pupil(Single()).suggest(Problem.from_json(LINE), [], [], 2, None, 7)
+    assert found == ([{"parameters": {"x": 0.0}}, {"parameters": {"x": 0.1}}], read)
+
+
+def test_a_suggestion_without_a_gain_and_one_with_a_word_too_many() -> None:
+    class Wordy:
+        def __init__(self, **more: Any) -> None:
+            self.more = more
+
+        def suggest(self, *_: Any) -> Any:
+            return {"candidates": [{"x": 0.5}], **self.more}
+
+    assert Pupil(Wordy()).suggest(Problem.from_json(LINE), [], [], 1, None, 7)[1] is None
+    with pytest.raises(LearnerError, match="no 'gian'"):
+        Pupil(Wordy(gian=0.1)).suggest(Problem.from_json(LINE), [], [], 1, None, 7)
+
+
+@pytest.mark.parametrize("answer", [[], None, "x", {"x": 0.5}, {"candidates": []}, {"candidates": None}])
 def test_a_learner_that_gives_nothing_is_told(answer: Any) -> None:
     class Nothing:
         def suggest(self, *_: Any) -> Any:
@@ -128,6 +154,15 @@ def test_what_is_no_learner_is_told() -> None:
 def test_a_row_ignores_what_it_does_not_know() -> None:
     row = Row.from_json({"experiment": 3, "parameters": {"x": 1}, "outputs": {"y": 2.0}, "later": 1})
     assert (row.experiment, row.parameters, row.outputs, row.outcome) == (3, {"x": 1}, {"y": 2.0}, "measured")
+
+
+def test_a_row_shares_nothing_with_what_came() -> None:
+    body = {"experiment": 3, "parameters": {"x": 1}, "outputs": {"y": 2.0}, "replicates": {"y": [1.0]}}
+    row = Row.from_json(body)
+    row.parameters.clear()  # type: ignore[attr-defined]
+    row.outputs.clear()  # type: ignore[attr-defined]
+    row.replicates["y"].clear()  # type: ignore[attr-defined]
+    assert Row.from_json(body).replicates == {"y": [1.0]} and body["parameters"] == {"x": 1}
 
 
 # Samples
@@ -202,6 +237,11 @@ class Meddling(Spread):
         return points
 
 
+class Shrinking(Spread):
+    def suggest(self, problem: Any, rows: Any, pending: Any, count: int, state: Any, seed: int) -> Any:
+        return {"candidates": super().suggest(problem, rows, pending, count, state, seed), "gain": -0.1}
+
+
 class Slow(Spread):
     def suggest(self, *_: Any) -> Any:
         threading.Event().wait()
@@ -222,6 +262,7 @@ class Strict(Spread):
         (Outside, "nothing known", "is outside 20 to 120"),
         (Meddling, "one row", "changed the rows"),
         (Strict, "infeasible rows", "KeyError: 'yield'"),
+        (Shrinking, "nothing known", "finite number, 0 or more, or None; it is -0.1"),
         (Slow, "nothing known", "0.2 are allowed"),
     ],
 )

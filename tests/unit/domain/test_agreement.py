@@ -40,6 +40,7 @@ def problem(objectives: list[dict[str, Any]]) -> Problem:
         (LABELS, {"acquisition": "entropy", "surrogate": "ensemble", "stop": {"plateau": {"metric": "nll"}}}),
         ([], {"method": "design"}),
         ([], {"method": "learner", "learner": "mine", "fallback": "design"}),
+        (ONE, {"method": "learner", "learner": "mine", "fallback": "design", "stop": {"gain": 1}}),
     ],
 )
 def test_what_goes_together(objectives: list[dict[str, Any]], strategy: dict[str, Any]) -> None:
@@ -72,6 +73,7 @@ def test_what_goes_together(objectives: list[dict[str, Any]], strategy: dict[str
         (KNOW, {"stop": {"no_improvement": 3}}, "strategy.stop.no_improvement"),
         (KNOW, {"stop": {"gain": 1}}, "strategy.stop.gain"),
         (ONE, {"method": "design", "stop": {"gain": 1}}, "strategy.stop.gain"),
+        (KNOW, {"method": "learner", "learner": "mine", "stop": {"gain": 1}}, "strategy.stop.gain"),
         (ONE, {"method": "design", "stop": {"plateau": {}}}, "strategy.stop.plateau"),
         (ONE, {"stop": {"plateau": {"output": "cost"}}}, "strategy.stop.plateau.output"),
         (ONE, {"stop": {"plateau": {"metric": "accuracy"}}}, "strategy.stop.plateau.metric"),

@@ -11,11 +11,15 @@ from typing import Any, Callable
 from labqueue.conformance.check import Finding
 from labqueue.errors import FieldError, InvalidError
 from labqueue.problem import Problem, did_you_mean
+from labqueue.problem.numbers import number, shown
 
 from . import samples
+from .pools import features, key_of
 from .pupil import LearnerError, Pupil, Row, State, read_state, write_state
 
 SEED = 20
+#: Rows that a case takes at most: twelve measured, two in flight, three suggested.
+POOL_ROWS = 17
 
 
 class Unmet(Exception):
@@ -30,7 +34,8 @@ def check_learner(
 
     make     returns a new learner at each call: a class does. A learner must not depend on what it was asked before,
              but on its state alone, for its process may end at any time
-    problem  a problem's definition; default: one for each kind of parameter, constraint and output
+    problem  a problem's definition; default: one for each kind of parameter, constraint and output. The file of a
+             pool that it names is fetched as `features` does
     only     of the built-in problems these
     seconds  that one call may take; the usual deadline of a strategy is 30
     report   called with each finding as it comes
@@ -39,7 +44,7 @@ def check_learner(
     """
     findings = []
     for name, body in _chosen(problem, only).items():
-        trial = Trial(make, Problem.from_json(body), seconds)
+        trial = Trial(make, _large_enough(Problem.from_json(body)), seconds)
         for case, run in CASES.items():
             found = _try(trial, f"{name}, {case}", run)
             findings.append(found)
@@ -64,6 +69,12 @@ def _chosen(problem: Mapping[str, Any] | None, only: Iterable[str] | None) -> Ma
     if wrong:
         raise InvalidError("There are no such problems.", errors=wrong)
     return {name: samples.PROBLEMS[name] for name in names}
+
+
+def _large_enough(problem: Problem) -> Problem:
+    if problem.pool is not None and len(features(problem)) < POOL_ROWS:
+        raise InvalidError(f"The check needs a pool of at least {POOL_ROWS} rows, and this one has fewer.")
+    return problem
 
 
 class Trial:
@@ -93,9 +104,12 @@ class Trial:
         """Judged as the server judges."""
         one, known = self.pupil(), deepcopy((list(rows), list(pending)))
         given = read_state(state)
-        found: list[dict[str, Any]] = self._in_time(
+        found: list[dict[str, Any]]
+        found, gain = self._in_time(
             "suggest", lambda: one.suggest(self.problem, rows, pending, count, given, seed)
         )
+        if gain is not None and (number(gain) is None or gain < 0):
+            raise Unmet(f"Its gain must be a finite number, 0 or more, or None; it is {shown(gain)}.")
         if (list(rows), list(pending)) != known:
             raise Unmet("It changed the rows or the pending points that it was given.")
         self._judge(found, count, [*pending, *(row.parameters for row in rows)])
@@ -106,18 +120,16 @@ class Trial:
     ) -> None:
         if len(found) != count:
             raise Unmet(f"It suggested {len(found)} points where {count} were asked for.")
-        seen = [self._key(each) for each in taken]
-        for number, each in enumerate(found, start=1):
+        seen = [key_of(self.problem, each) for each in taken]
+        for place, each in enumerate(found, start=1):
             point = each["parameters"]
             wrong = self.problem.check_point(point)
             if wrong:
-                raise Unmet(f"Point {number} is not allowed: {'; '.join(map(str, wrong))} It is {point}.")
-            if self._key(self.problem.normal(point)) in seen:
-                raise Unmet(f"Point {number} is in flight, measured or suggested already: {point}.")
-            seen.append(self._key(self.problem.normal(point)))
-
-    def _key(self, point: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple(point.get(each.name) for each in self.problem.planned)
+                raise Unmet(f"Point {place} is not allowed: {'; '.join(map(str, wrong))} It is {point}.")
+            key = key_of(self.problem, self.problem.normal(point))
+            if key in seen:
+                raise Unmet(f"Point {place} is in flight, measured or suggested already: {point}.")
+            seen.append(key)
 
     def _in_time(self, what: str, call: Callable[[], Any]) -> Any:
         found: list[Any] = []

@@ -43,13 +43,14 @@ class Row:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Row:
+        """It shares nothing with `body`."""
         return cls(
             experiment=int(body["experiment"]),
-            parameters=body.get("parameters") or {},
-            outputs=body.get("outputs") or {},
-            noise=body.get("noise") or {},
+            parameters=dict(body.get("parameters") or {}),
+            outputs=dict(body.get("outputs") or {}),
+            noise=dict(body.get("noise") or {}),
             outcome=str(body.get("outcome") or "measured"),
-            replicates=body.get("replicates") or {},
+            replicates={name: list(values) for name, values in (body.get("replicates") or {}).items()},
         )
 
 
@@ -94,19 +95,35 @@ class Pupil:
         count: int,
         state: State,
         seed: int,
-    ) -> list[dict[str, Any]]:
-        """`count` candidates as the server takes them. A learner that gives fewer at a time is asked for the rest, with
-        what it gave as pending. Raises LearnerError, and whatever the learner raises."""
+    ) -> tuple[list[dict[str, Any]], Any]:
+        """`count` candidates as the server takes them, and what the first of them is expected to improve the score by
+        (None: the learner does not say). A learner that gives fewer at a time is asked for the rest, with what it gave
+        as pending. Raises LearnerError, and whatever the learner raises."""
         found: list[dict[str, Any]] = []
+        gain = None
         while len(found) < count:
             flying = [dict(each) for each in (*pending, *(one["parameters"] for one in found))]
             given = self._learner.suggest(
                 problem, list(rows), flying, count - len(found), deepcopy(state), (seed + len(found)) % 2**31
             )
-            if not isinstance(given, (list, tuple)) or not given:
-                raise LearnerError("suggest must return a list of points, and at least one of them.")
-            found += [candidate(each) for each in given]
-        return found
+            points, said = _with_gain(given)
+            if not isinstance(points, (list, tuple)) or not points:
+                raise LearnerError(
+                    "suggest must return a list of points, and at least one of them, or "
+                    '{"candidates": that list, "gain": number}.'
+                )
+            gain = gain if found else plain(said)
+            found += [candidate(each) for each in points]
+        return found, gain
+
+
+def _with_gain(given: Any) -> tuple[Any, Any]:
+    if not isinstance(given, Mapping) or "candidates" not in given:
+        return given, None
+    unknown = [name for name in given if name not in ("candidates", "gain")]
+    if unknown:
+        raise LearnerError(f"A suggestion has candidates and a gain, but no {unknown[0]!r}.")
+    return given["candidates"], given.get("gain")
 
 
 def candidate(given: Any) -> dict[str, Any]:

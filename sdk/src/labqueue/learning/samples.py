@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from labqueue.errors import InvalidError
 from labqueue.problem import (
+    ROW,
     Categorical,
     Context,
     Continuous,
@@ -22,6 +23,7 @@ from labqueue.problem import (
     Problem,
 )
 
+from .pools import Features, features, key_of
 from .pupil import Row
 
 TRIES = 20_000
@@ -109,6 +111,9 @@ PROBLEMS: Mapping[str, Mapping[str, Any]] = {
 def rows(problem: Problem, count: int, seed: int, *, infeasible: int = 0) -> list[Row]:
     """So many experiments, the last of them `infeasible`. Raises InvalidError where there are no allowed points."""
     points = sample(problem, count, seed)
+    if problem.pool is not None and not problem.pool.wide:
+        pool = features(problem)
+        points = [{**point, **pool.row(point[ROW])} for point in points]
     found = []
     for number, point in enumerate(points, start=1):
         actual = {**point, **{each.name: _somewhere(each, random.Random(number)) for each in problem.context}}
@@ -122,10 +127,12 @@ def sample(
     problem: Problem, count: int, seed: int, but: Iterable[Mapping[str, Any]] = ()
 ) -> list[dict[str, Any]]:
     """Different allowed points, in the problem's own types, none of which plans the same as one of `but`: `count` of
-    them, or as many as are found in some thousand tries. Raises InvalidError where there are none."""
+    them, or as many as are found in some thousand tries; of a pool (see `features`) rows. Raises InvalidError where
+    there are none."""
     luck = random.Random(seed)
-    names = [each.name for each in problem.planned]
-    seen = {tuple(point.get(name) for name in names) for point in but}
+    seen = {key_of(problem, point) for point in but}
+    if problem.pool is not None:
+        return _rows_of(features(problem), count, luck, {row for (row,) in seen})
     found: list[dict[str, Any]] = []
     for _ in range(TRIES):
         if len(found) == count:
@@ -138,13 +145,21 @@ def sample(
         if problem.check_point(point):
             continue
         point = problem.normal(point)
-        key = tuple(point.get(name) for name in names)
+        key = key_of(problem, point)
         if key not in seen:
             seen.add(key)
             found.append(point)
     if not found:
         raise InvalidError(f"No further point that this problem allows was found in {TRIES:,} tries.")
     return found
+
+
+def _rows_of(pool: Features, count: int, luck: random.Random, taken: Collection[Any]) -> list[dict[str, Any]]:
+    drawn = luck.sample(range(len(pool)), min(len(pool), count + len(taken)))
+    free = [id for id in map(pool.ids.__getitem__, drawn) if id not in taken][:count]
+    if not free:
+        raise InvalidError("No row of the pool is left.")
+    return [{ROW: id} for id in free]
 
 
 def _somewhere(parameter: Parameter, luck: random.Random) -> Any:

@@ -15,8 +15,10 @@ from typing import Any, Callable
 from labqueue import __version__
 from labqueue.client import Client
 from labqueue.errors import UnavailableError
+from labqueue.problem import Problem
 from labqueue.transport import segment
 
+from .pools import fetch_pool
 from .pupil import Row
 
 TRAIN, SUGGEST = "train", "suggest"
@@ -67,7 +69,9 @@ class School:
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._name, self._trains = name, trains
         self._versions = {"python": platform.python_version(), "labqueue": __version__, **versions}
-        self._rows: tuple[tuple[Any, ...], list[Row]] | None = None
+        self._rows: dict[int, Mapping[str, Any]] = {}  # by experiment
+        self._mark = ""  # of those rows, as the server calls it
+        self._asked: tuple[Any, ...] | None = None  # as of which revision and version they were asked for
         self._state: tuple[str, bytes] | None = None
         self._path = f"/campaigns/{segment(campaign)}/learner"
 
@@ -87,13 +91,22 @@ class School:
         return (None if work is None else Work.from_json(work)), str(answer.get("reason") or "")
 
     def rows(self, work: Work, until: Callable[[], bool]) -> list[Row]:
-        key = (work.data_revision, work.body.get("problem_version"))
-        if self._rows is None or self._rows[0] != key:
+        """All of them, by experiment; what travels is what this process does not have yet. Made anew each time: what
+        a learner does to them stays with it."""
+        asked = (work.data_revision, work.body.get("problem_version"))
+        if self._asked != asked:
+            query = {"revision": work.data_revision, "since": self._mark or None}
             answer = self.client.transport.request(
-                "GET", f"{self._path}/rows", query={"revision": work.data_revision}, wait=LARGE, until=until
+                "GET", f"{self._path}/rows", query=query, wait=LARGE, until=until
             )
-            self._rows = (key, [Row.from_json(each) for each in answer["rows"]])
-        return list(self._rows[1])
+            self._rows = joined({} if answer["whole"] else self._rows, answer)
+            self._mark, self._asked = str(answer["mark"]), asked
+        return [Row.from_json(each) for each in self._rows.values()]
+
+    def pool(self, problem: Problem) -> None:
+        """The features of the problem's rows, where it has a pool, lie in the cache from now on."""
+        if problem.pool is not None:
+            fetch_pool(self.client, problem.pool)
 
     def state(self, work: Work) -> bytes:
         """Raises UnavailableError where other bytes came than were kept."""
@@ -114,9 +127,12 @@ class School:
         self._state = (hashlib.sha256(state).hexdigest(), state)
         return int(answer.get("version") or 0)
 
-    def chosen(self, work: Work, candidates: list[dict[str, Any]], until: Callable[[], bool]) -> int:
+    def chosen(
+        self, work: Work, candidates: list[dict[str, Any]], gain: Any, until: Callable[[], bool]
+    ) -> int:
         """How many experiments were staged."""
-        return len(self._answer(work, {"candidates": candidates}, until).get("experiments") or ())
+        answer = self._answer(work, {"candidates": candidates, "gain": gain}, until)
+        return len(answer.get("experiments") or ())
 
     def renew(self, work: Work) -> None:
         self._say(work, "renew", {}, retry_for=0.0)
@@ -139,3 +155,11 @@ class School:
 
     def _one(self, work: Work, verb: str) -> str:
         return f"{self._path}/work/{segment(work.lease)}/{verb}"
+
+
+def joined(known: Mapping[int, Mapping[str, Any]], answer: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
+    """The rows that are known with those that are new or changed and without those that are gone, by experiment."""
+    found = {**known, **{int(each["experiment"]): each for each in answer["rows"]}}
+    for experiment in answer["gone"]:
+        found.pop(int(experiment), None)
+    return dict(sorted(found.items()))

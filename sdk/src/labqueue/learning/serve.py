@@ -45,8 +45,9 @@ def serve_learner(
 ) -> Taught:  # fmt: skip
     """Trains and suggests for `campaign`, whose strategy has `method` learner, until it is asked to stop.
 
-    learner: an object with suggest(problem, rows, pending, count, state, seed) -> list of points and, if it has a
-    state, train(problem, rows, state) -> state or (state, metrics). Both are called in this thread.
+    learner: an object with suggest(problem, rows, pending, count, state, seed) -> list of points, or {"candidates":
+    that list, "gain": number}, and, if it has a state, train(problem, rows, state) -> state or (state, metrics). Both
+    are called in this thread. A pool's features are in the cache before that: `labqueue.learning.features(problem)`.
     name: the learner's name; default: the one that the campaign's strategy has. url, token: default LABQUEUE_URL and
     LABQUEUE_TOKEN. stop: an event that ends the loop. limit: ends it after that many answers. versions: of the
     libraries that are used, kept with each answer.
@@ -146,22 +147,23 @@ class Lessons:
             raise LearnerError(
                 f"This SDK is older than the server and does not understand the problem. {error}"
             ) from None
+        self._school.pool(problem)
         rows = self._school.rows(work, self._stop.now)
         state = read_state(self._school.state(work))
         if work.kind == TRAIN:
             new, metrics = self._pupil.train(problem, rows, state)
             kept = write_state(new)
             return lambda: self._kept(work, kept, metrics, len(rows))
-        chosen = self._pupil.suggest(problem, rows, work.pending, work.count, state, work.seed)
-        return lambda: self._chosen(work, chosen)
+        chosen, gain = self._pupil.suggest(problem, rows, work.pending, work.count, state, work.seed)
+        return lambda: self._chosen(work, chosen, gain)
 
     def _kept(self, work: Work, state: bytes, metrics: Mapping[str, Any], rows: int) -> str:
         version = self._school.learnt(work, state, metrics, self._stop.hurry)
         self.taught = replace(self.taught, trainings=self.taught.trainings + 1)
         return f"Trained on {rows} rows: version {version}, {len(state):,} bytes."
 
-    def _chosen(self, work: Work, candidates: list[dict[str, Any]]) -> str:
-        staged = self._school.chosen(work, candidates, self._stop.hurry)
+    def _chosen(self, work: Work, candidates: list[dict[str, Any]], gain: Any) -> str:
+        staged = self._school.chosen(work, candidates, gain, self._stop.hurry)
         self.taught = replace(self.taught, suggestions=self.taught.suggestions + 1)
         return f"Suggested {len(candidates)}, of which {staged} are new."
 
