@@ -110,7 +110,8 @@ def once(minutes: float) -> Waits:
             time.sleep(60 * minutes)
             end = time.monotonic()
         stale = [each["staleness"] for each in _claimed(client)]
-    return _waits(diaries_of(diaries), start, end, [each for each in stale if each is not None])
+        lives = diaries_of(diaries)  # the folder is gone after this
+    return _waits(lives, start, end, [each for each in stale if each is not None])
 
 
 def diaries_of(paths: list[Path]) -> list[list[tuple[float, float]]]:
