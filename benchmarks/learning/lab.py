@@ -9,8 +9,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from labqueue.problem import Problem
 from labqueue.strategy import Strategy
@@ -56,15 +58,11 @@ class Story:
 
 def run(policy: str, problem: vocabulary.Problem, seed: int, strategy: Strategy | None = None) -> Story:
     """One campaign. Raises KeyError where there is no such policy."""
-    lab = _LABS[policy](problem, ours.translated(problem), seed, strategy or Strategy())
-    lab.free = policy == FREE
-    return lab.campaign()
+    return _LABS[policy](problem, ours.translated(problem), seed, strategy or Strategy()).campaign()
 
 
-class Lab:
+class Lab(ABC):
     """Instruments, results, and what stands in the queue; how the queue is fed is left to others."""
-
-    free = False
 
     def __init__(self, task: vocabulary.Problem, problem: Problem, seed: int, strategy: Strategy) -> None:
         self.task, self.problem, self.seed, self.strategy = task, problem, seed, strategy
@@ -81,7 +79,6 @@ class Lab:
         self.model: bytes | None = None
 
     def campaign(self) -> Story:
-        self.open()
         for worker in range(len(clock.SPEEDS)):
             self.want(worker)
         while len(self.rows) < self.task.budget:
@@ -89,21 +86,15 @@ class Lab:
             happens()
         return self.story
 
-    def open(self) -> None:
-        """Before the first claim."""
-
     def want(self, worker: int) -> None:
         """An instrument is free."""
         if self.claims + len(self.waiting) < self.task.budget:
             self.waiting.append((worker, self.now))
         self.feed()
 
+    @abstractmethod
     def feed(self) -> None:
         """Somebody waits, or something came."""
-        raise NotImplementedError
-
-    def learnt(self) -> None:
-        """A result is in."""
 
     def serve(self) -> None:
         """Who has waited longest takes what stands first."""
@@ -118,7 +109,7 @@ class Lab:
             self.leased[number] = staged.candidate.parameters
             took = clock.duration(self.seed, worker, self.begun[worker])
             self.begun[worker] += 1
-            self.after(took, lambda w=worker, n=number, t=took: self.ended(w, n, t))  # type: ignore[misc]
+            self.after(took, partial(self.ended, worker, number, took))
 
     def ended(self, worker: int, number: int, took: float) -> None:
         point = self.leased.pop(number)
@@ -126,7 +117,6 @@ class Lab:
         self.rows.append(Observation(point, outputs))
         self.story.results.append((self.now, outputs))
         self.durations.append(took)
-        self.learnt()
         self.want(worker)
 
     def after(self, seconds: float, happens: Callable[[], None]) -> None:
@@ -163,7 +153,7 @@ class Lab:
 
 
 class AtClaim(Lab):
-    """Fitted and chosen at each claim, one after the other; the instrument waits unless that is free."""
+    """Fitted and chosen at each claim, one after the other, while the instrument waits."""
 
     busy = False
 
@@ -173,14 +163,24 @@ class AtClaim(Lab):
         self.model, fitting = self.fit()
         found, choosing = self.choose(1)
         self.busy = True
-        seconds = 0.0 if self.free else fitting + choosing + OVERHEAD
-        self.after(seconds, lambda: self.chosen(found))
+        self.after(self.takes(fitting + choosing), partial(self.chosen, found))
+
+    def takes(self, computing: float) -> float:
+        """Seconds of the simulated clock."""
+        return computing + OVERHEAD
 
     def chosen(self, found: list[Staged]) -> None:
         self.busy = False
         self.queue += found
         self.serve()
         self.feed()
+
+
+class Free(AtClaim):
+    """The same in no time: what no lab can have."""
+
+    def takes(self, computing: float) -> float:
+        return 0.0
 
 
 class Batches(AtClaim):
@@ -193,7 +193,7 @@ class Batches(AtClaim):
         self.model, fitting = self.fit()
         found, choosing = self.choose(count)
         self.busy = True
-        self.after(fitting + choosing + OVERHEAD, lambda: self.chosen(found))
+        self.after(self.takes(fitting + choosing), partial(self.chosen, found))
 
 
 class Ahead(Lab):
@@ -201,8 +201,10 @@ class Ahead(Lab):
 
     renewing = False
 
-    def open(self) -> None:
-        self.training = self.due = self.asking = False
+    def __init__(self, task: vocabulary.Problem, problem: Problem, seed: int, strategy: Strategy) -> None:
+        super().__init__(task, problem, seed, strategy)
+        self.training = self.asking = False
+        self.learnt = 0  # results that the newest training, done or going on, knows
         self.again: bool | None = None
         self.trained, self.late = 0.0, list[float]()
         self.queue, _ = self.choose(self.depth)
@@ -215,19 +217,16 @@ class Ahead(Lab):
         return staging_depth.depth(loads, self.durations[-_RECENT:], mean)
 
     def feed(self) -> None:
+        self.train()
         self.serve()
         self.ask(False)
 
-    def learnt(self) -> None:
-        self.due = True
-        self.train()
-
     def train(self) -> None:
-        if self.training or not self.due:
+        if self.training or self.learnt == len(self.rows):
             return
-        self.training, self.due = True, False
+        self.training, self.learnt = True, len(self.rows)
         state, seconds = self.fit()
-        self.after(seconds + OVERHEAD, lambda: self.ready(state, seconds))
+        self.after(seconds + OVERHEAD, partial(self.ready, state, seconds))
 
     def ready(self, state: bytes | None, seconds: float) -> None:
         self.training, self.model, self.trained = False, state or self.model, seconds
@@ -245,7 +244,7 @@ class Ahead(Lab):
         self.asking = True
         found, seconds = self.choose(missing, waiting)
         self.late.append(self.trained + seconds + 2 * OVERHEAD)
-        self.after(seconds + OVERHEAD, lambda: self.answered(found, waiting))
+        self.after(seconds + OVERHEAD, partial(self.answered, found, waiting))
 
     def answered(self, found: list[Staged], waiting: list[Staged]) -> None:
         """Of what stood there only what was not claimed meanwhile stays."""
@@ -267,7 +266,7 @@ class Freshest(Ahead):
 
 
 _LABS: dict[str, type[Lab]] = {
-    FREE: AtClaim,
+    FREE: Free,
     CLAIM: AtClaim,
     BATCHES: Batches,
     REFILL: Ahead,

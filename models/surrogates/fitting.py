@@ -30,7 +30,8 @@ Files = Callable[[str], Path]
 
 #: From so many rows on a graphics card is expected to beat one core: an estimate, which `benchmarks/gpu.py` tests.
 GPU_ROWS = 1_000
-#: Up to so many rows (of each output) every fit begins afresh: it is cheap, and the best map and kernel change as results come in.
+#: Up to so many rows of each output every fit begins afresh: it is cheap, and the best map and kernel change as results
+#: come in.
 _AFRESH = 60
 #: Then when the rows have grown by this factor; in between the search starts where the last one ended.
 _GROWTH = 1.25

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -220,8 +220,3 @@ class _Queue:
             point = self._found.points[new]
             self._chosen.append(Choice(point, None, self._chosen[-1].name, self._flying))
             self._taken = self._taken.beside([point])
-
-
-def first(situation: Situation, ask: Ask) -> Situation:
-    """With the seed of the first place."""
-    return replace(situation, seed=seed_for("candidate", ask.seed, ask.number, 0))

@@ -32,9 +32,7 @@ def log_nehvi(situation: Situation) -> Callable[[Tensor], Tensor]:
     For one more point it is the sum over the boxes beyond the front of what the point takes of each. With tails that
     fall no faster than a power there is a slope everywhere, and no logarithm is needed before the last one.
     """
-    incumbents, flying = situation.incumbents(situation.front_baseline), situation.flying
-    others = incumbents if flying is None else torch.cat([incumbents, flying])
-    drawn = Drawn.of(situation, others, _DRAWS, _LEAST_DRAWS, _PLACES)
+    drawn = Drawn.of(situation, situation.others(situation.front_baseline), _DRAWS, _LEAST_DRAWS, _PLACES)
     lower, upper = _boxes(situation, drawn.values)
 
     def worth(inputs: Tensor) -> Tensor:

@@ -23,8 +23,7 @@ _TAIL = 1e-6
 
 def log_nei(situation: Situation) -> Callable[[Tensor], Tensor]:
     """In steps of the score; points in flight may turn out to be the best."""
-    incumbents, flying = situation.incumbents(situation.baseline), situation.flying
-    return _improvement(situation, incumbents if flying is None else torch.cat([incumbents, flying]), None)
+    return _improvement(situation, situation.others(situation.baseline), None)
 
 
 def log_ei(situation: Situation) -> Callable[[Tensor], Tensor]:

@@ -125,14 +125,10 @@ class Situation:
             self.surrogate, self.goals, self.pending, POSTERIOR if self.policy == JOINT else self.policy
         )
 
-    @property
-    def flying(self) -> Tensor | None:
-        """The points in flight whose outcome is averaged over; None where there are none."""
-        return self.pending if self.policy == JOINT and len(self.pending) else None
-
-    def incumbents(self, baseline: Tensor) -> Tensor:
-        """Where the best so far may be: rows, and points in flight of which something is believed."""
-        return torch.cat([baseline, self.pending]) if self.policy != JOINT else baseline
+    def others(self, baseline: Tensor) -> Tensor:
+        """What a further point has to be better than: rows that may be the best, and the points in flight, of which
+        something is believed or which are averaged over, as `model` has it."""
+        return torch.cat([baseline, self.pending])
 
     def sampler(self, baseline: Tensor) -> Any:
         """Of joint samples at a baseline, the points in flight and one more."""

@@ -24,7 +24,8 @@ _OF_CLASSES = ("variational", "ensemble", "forest")
 
 #: An exact process costs (rows)^3: with more rows it is seen through inducing points.
 EXACT_ROWS = 2_000
-#: With more columns (those of a category parameter count once), few of them are expected to matter: a sparse prior, while its several fits are affordable.
+#: With more columns (those of a category parameter count once), few of them are expected to matter: a sparse prior, while
+#: its several fits are affordable.
 MANY_COLUMNS, SPARSE_ROWS = 20, 500
 
 
