@@ -18,8 +18,8 @@ from . import metrology
 from .data import Data, Space, datasets, related
 from .encoding import Encoding
 from .kinds import multi
-from .kinds.face import Labels, Part
-from .kinds.table import KINDS, kind_for
+from .kinds.kind import Labels, Part
+from .kinds.registry import KINDS, kind_for
 from .pools import PoolSpace
 from .seeds import seed_for
 from .state import Found, State, dump, load

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from .data import Data
 from .encoding import Array
-from .kinds.face import Foretold
+from .kinds.kind import Foretold
 from .state import Found
 
 #: Half widths of the central 50 % and 95 % of a normal distribution.

@@ -19,11 +19,11 @@ from labqueue.strategy import Strategy
 
 from . import acquisition
 from .acquisition import Situation, Worth
+from .acquisition.mixture import pick
 from .cost import Cost
 from .data import Space
 from .encoding import Encoding
 from .feasible import Feasibility
-from .mixture import pick
 from .pool_search import PoolSearch
 from .pools import PoolSpace
 from .search import Effort, Ranking, ranked

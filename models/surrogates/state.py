@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from labqueue.problem import Problem
 
 from .data import modelled
-from .kinds.face import Fit
-from .kinds.table import KINDS
+from .kinds.kind import Fit
+from .kinds.registry import KINDS
 from .values import LearningError
 
 FORMAT = 2

@@ -15,7 +15,7 @@ from labqueue.problem import Problem
 
 from .data import Space, tensor
 from .encoding import Array
-from .kinds.face import Labels, Part
+from .kinds.kind import Labels, Part
 
 #: Nodes of the Gauss-Hermite rule that carries a mean and a spread through a warp.
 _NODES = 32

@@ -18,7 +18,7 @@ from .bound import ucb
 from .chance import random
 from .front import MOST_OBJECTIVES, log_nehvi
 from .improvement import log_ei, log_nei
-from .knowing import disagreement, entropy, uncertainty
+from .information import disagreement, entropy, uncertainty
 from .lookahead import knowledge_gradient
 from .paths import thompson
 from .situation import Situation, complete

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.surrogates import sobol
 
-from .knowing import noise_of
+from .information import noise_of
 from .situation import Situation
 
 #: Outcomes that are looked at, and places of the space where the best may then be, beside the best rows.

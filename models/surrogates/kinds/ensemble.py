@@ -22,8 +22,8 @@ from models.surrogates.packing import pack, unpack
 from models.surrogates.values import LearningError
 from models.surrogates.warps import Warp, candidates
 
-from .face import Fit, Foretold, Labels, Part
 from .folds import by_strangers, unseen
+from .kind import Fit, Foretold, Labels, Part
 
 _MEMBERS = 8
 #: Units of a layer; fewer where the columns are very many, so that what is kept stays small.

@@ -23,8 +23,8 @@ from models.surrogates.packing import pack, unpack
 from models.surrogates.values import LearningError
 from models.surrogates.warps import Warp, candidates
 
-from .face import Fit, Foretold, Labels, Part
 from .folds import PARTS, by_strangers, parts, unseen
+from .kind import Fit, Foretold, Labels, Part
 
 _TREES = 100
 #: Leaves of one tree, fewer with many classes: bounds the size of what is kept.

@@ -16,7 +16,7 @@ from models.surrogates.likelihood import MATERN, RBF
 from models.surrogates.values import LearningError
 from models.surrogates.warps import candidates, refreshed
 
-from .face import Fit, Foretold, Part
+from .kind import Fit, Foretold, Part
 
 #: With more rows, maps and kernels are compared, and the search begins, on so many of them.
 _COMPARED = 200

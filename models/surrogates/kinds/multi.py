@@ -25,8 +25,8 @@ from models.surrogates.values import LearningError
 from models.surrogates.warps import Warp, refreshed
 
 from . import gp as exact
-from .face import Fit, Foretold, Part
 from .gp import APART, KEPT, Exact
+from .kind import Fit, Foretold, Part
 
 #: With more rows in all, kernels are compared on so many of them.
 _COMPARED = 300

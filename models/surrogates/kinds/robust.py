@@ -26,8 +26,8 @@ from models.surrogates.values import LearningError
 from models.surrogates.warps import IDENTITY, Warp
 
 from . import gp as exact
-from .face import Fit, Foretold, Part
 from .gp import Exact
+from .kind import Fit, Foretold, Part
 
 #: Shares of the rows that may be set aside; the evidence chooses.
 _SHARES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)

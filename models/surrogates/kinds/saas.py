@@ -25,7 +25,7 @@ from models.surrogates.likelihood import MATERN
 from models.surrogates.values import LearningError
 from models.surrogates.warps import candidates, refreshed
 
-from .face import Fit, Foretold, Part
+from .kind import Fit, Foretold, Part
 
 #: Strengths: the middles of four equally likely parts of a half-Cauchy distribution of scale 0.1.
 _TAUS = tuple(0.1 * math.tan(math.pi / 2 * share) for share in (0.125, 0.375, 0.625, 0.875))

@@ -29,8 +29,8 @@ from models.surrogates.values import LearningError
 from models.surrogates.warps import refreshed
 
 from . import gp as exact
-from .face import Fit, Foretold, Labels, Part
 from .folds import held_out
+from .kind import Fit, Foretold, Labels, Part
 
 _POINTS = 256
 #: Hyperparameters are first found on so many rows, then polished on all for so many steps.

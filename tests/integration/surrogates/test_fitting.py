@@ -16,7 +16,7 @@ from labqueue.strategy import Strategy
 from models.surrogates import fitting
 from models.surrogates.data import Data, datasets, groups
 from models.surrogates.encoding import Encoding
-from models.surrogates.kinds.table import EXACT_ROWS, kind_for
+from models.surrogates.kinds.registry import EXACT_ROWS, kind_for
 from models.surrogates.surrogate import Surrogate
 from models.surrogates.values import LearningError, Observation, Point
 

@@ -14,8 +14,8 @@ from sklearn.datasets import make_moons
 from models.surrogates import metrology
 from models.surrogates.data import Data, tensor
 from models.surrogates.encoding import Array
-from models.surrogates.kinds.face import Fit, Foretold, Part
-from models.surrogates.kinds.table import KINDS, kind_for
+from models.surrogates.kinds.kind import Fit, Foretold, Part
+from models.surrogates.kinds.registry import KINDS, kind_for
 from models.surrogates.state import LIMIT
 from models.surrogates.surrogate import Joint
 

@@ -11,9 +11,9 @@ from scipy.stats import norm
 
 from models.surrogates import gp, metrology
 from models.surrogates.data import Data
-from models.surrogates.kinds.face import Foretold
 from models.surrogates.kinds.folds import by_strangers, held_out, parts, unseen
 from models.surrogates.kinds.gp import Exact
+from models.surrogates.kinds.kind import Foretold
 from models.surrogates.likelihood import MATERN
 from models.surrogates.warps import IDENTITY, Warp
 

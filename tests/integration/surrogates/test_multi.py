@@ -23,9 +23,9 @@ from models.surrogates.data import Data, datasets, related, tensor
 from models.surrogates.encoding import Array, Encoding
 from models.surrogates.kinds import gp as exact
 from models.surrogates.kinds import multi
-from models.surrogates.kinds.face import Fit, Part
+from models.surrogates.kinds.kind import Fit, Part
 from models.surrogates.kinds.multi import Multi
-from models.surrogates.kinds.table import kind_for
+from models.surrogates.kinds.registry import kind_for
 from models.surrogates.learner import suggest
 from models.surrogates.likelihood import MATERN, RBF
 from models.surrogates.surrogate import Surrogate

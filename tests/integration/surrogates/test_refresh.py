@@ -13,8 +13,8 @@ from surrogate_problems import FINITE, HILL, hill_rows, measured, snapshot
 from labqueue.problem import Problem
 from labqueue.strategy import PENDING, Share, Strategy
 from models.surrogates import design, learner
+from models.surrogates.acquisition.mixture import pick
 from models.surrogates.encoding import Encoding
-from models.surrogates.mixture import pick
 from models.surrogates.values import SUGGESTER, Observation, Point, Snapshot, Suggestion
 
 ENCODING = Encoding(HILL)

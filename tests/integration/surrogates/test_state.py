@@ -15,7 +15,7 @@ from models.surrogates import state
 from models.surrogates.data import Data
 from models.surrogates.gp import Hyper
 from models.surrogates.kinds.gp import Exact
-from models.surrogates.kinds.table import KINDS
+from models.surrogates.kinds.registry import KINDS
 from models.surrogates.likelihood import RBF
 from models.surrogates.packing import pack, unpack
 from models.surrogates.state import Found, State

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 
 from labqueue.strategy import Share
-
-from .seeds import seed_for
+from models.surrogates.seeds import seed_for
 
 #: Multiples of these are spread evenly over [0, 1) (Kronecker sequences of two dimensions).
 _EACH_ASK, _EACH_SLOT = (math.sqrt(5) - 1) / 2, math.sqrt(2) - 1

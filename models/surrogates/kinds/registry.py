@@ -8,7 +8,7 @@ from labqueue.strategy import AUTO, MULTI_OUTPUT
 from models.surrogates.data import Data
 
 from . import ensemble, forest, gp, multi, robust, saas, variational
-from .face import Kind
+from .kind import Kind
 
 KINDS: Mapping[str, Kind] = {
     "gp": gp,
