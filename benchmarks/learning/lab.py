@@ -19,7 +19,7 @@ from labqueue.strategy import Strategy
 from models.domain import staging_depth
 from models.surrogates import learner
 from models.surrogates.values import DESIGN, Candidate, Observation, Point, Snapshot
-from services.flow.planning import FEWEST_ROWS
+from services.flow.planning import FEWEST_ROWS, RECENT, RECENT_RUNS
 
 from . import clock, ours, quality, vocabulary
 
@@ -27,8 +27,6 @@ FREE, CLAIM, BATCHES, REFILL, FRESHEST = "at claim, free", "at claim", "batches"
 POLICIES = (FREE, CLAIM, BATCHES, REFILL, FRESHEST)
 #: Seconds for commands and commits beside what is computed.
 OVERHEAD = 0.05
-#: Durations and latencies that the depth is reckoned from.
-_RECENT = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,15 +204,14 @@ class Ahead(Lab):
         self.training = self.asking = False
         self.learnt = 0  # results that the newest training, done or going on, knows
         self.again: bool | None = None
-        self.trained, self.late = 0.0, list[float]()
+        self.took: list[float] = []
         self.queue, _ = self.choose(self.depth)
 
     @property
     def depth(self) -> int:
         loads = [staging_depth.Load(1, 1)] * len(clock.SPEEDS)
-        late = self.late[-_RECENT:]
-        mean = sum(late) / len(late) if late else 0.0
-        return staging_depth.depth(loads, self.durations[-_RECENT:], mean)
+        late = 2 * max(self.took[-RECENT:], default=0.0)
+        return staging_depth.depth(loads, self.durations[-RECENT_RUNS:], late)
 
     def feed(self) -> None:
         self.train()
@@ -226,10 +223,10 @@ class Ahead(Lab):
             return
         self.training, self.learnt = True, len(self.rows)
         state, seconds = self.fit()
-        self.after(seconds + OVERHEAD, partial(self.ready, state, seconds))
+        self.after(seconds + OVERHEAD, partial(self.ready, state))
 
-    def ready(self, state: bytes | None, seconds: float) -> None:
-        self.training, self.model, self.trained = False, state or self.model, seconds
+    def ready(self, state: bytes | None) -> None:
+        self.training, self.model = False, state or self.model
         self.ask(self.renewing)
         self.train()
 
@@ -237,13 +234,15 @@ class Ahead(Lab):
         if self.asking:
             self.again = bool(self.again) or renewed
             return
-        waiting = [each for each in self.queue if renewed and each.candidate.origin != DESIGN]
         missing = max(self.depth - len(self.queue), 0)
+        short = missing > 0 and staging_depth.short(len(self.queue), self.depth)
+        moving = renewed and not short
+        waiting = [each for each in self.queue if moving and each.candidate.origin != DESIGN]
         if not waiting and not missing:
             return
-        self.asking = True
+        self.asking, self.again = True, True if short and renewed else None
         found, seconds = self.choose(missing, waiting)
-        self.late.append(self.trained + seconds + 2 * OVERHEAD)
+        self.took.append(seconds + OVERHEAD)
         self.after(seconds + OVERHEAD, partial(self.answered, found, waiting))
 
     def answered(self, found: list[Staged], waiting: list[Staged]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 from torch import Tensor
-from torch.distributions import Gamma, LogNormal
+from torch.distributions import Gamma, LogNormal, Normal
 
 from .data import Data, tensor
 from .encoding import Array
@@ -101,12 +101,9 @@ class Related(Conditioned):
         spreads = np.sqrt(hyper.scales)
         between = tensor(hyper.correlations * np.outer(spreads, spreads), task.inputs.device.type)
         self.shares = between[of, place][:, None] / scale
-        matrix = between[of][:, of] * covariance(hyper.kernel, distances(self._scaled, self._scaled))[0]
+        matrix = between[of][:, of] * covariance(hyper.kernel, distances(self.scaled, self.scaled))[0]
         matrix.diagonal().copy_(between.diagonal()[of] + noise)
         self._condition(matrix, task.targets - task.targets.new_tensor(hyper.means)[of])
-
-    def _cross(self, scaled: Tensor) -> Tensor:
-        return self.shares * self._prior(self._scaled, scaled)
 
 
 @dataclass(frozen=True)
@@ -156,8 +153,8 @@ class Family:
         )
 
     def density(self, position: Tensor) -> tuple[float, Tensor] | None:
-        """Log likelihood plus log priors (of the values themselves), and its slope along the position; None where
-        the covariance is not positive definite. The priors are those of `likelihood`."""
+        """Log likelihood plus log priors and its slope along the position; None where the covariance is not positive
+        definite. The priors are those of `likelihood`."""
         position = position.detach().requires_grad_()
         logs, log_scales, bonds, means, log_noises = torch.split(position, self.sizes)
         task, of = self.task, self.of
@@ -173,7 +170,7 @@ class Family:
         prior = (
             _log(LogNormal, task.center, task.spread, lengths)
             + _log(Gamma, *task.scale_prior, scales)
-            + _log(LogNormal, *NOISE_PRIOR, noises[self._noisy])
+            + _log(Normal, *NOISE_PRIOR, log_noises[self._noisy])
             + 2 * (_LKJ - 1) * root.diagonal().log().sum()
             - _volume(self.count)
         )
@@ -260,7 +257,7 @@ def bonds_of(correlations: Array) -> Array:
 
 
 def _log(
-    prior: type[Gamma | LogNormal], one: Tensor | float, other: Tensor | float, values: Tensor
+    prior: type[Gamma | LogNormal | Normal], one: Tensor | float, other: Tensor | float, values: Tensor
 ) -> Tensor:
     """The log density of all values together, of a distribution with these two parameters."""
     known = prior(torch.as_tensor(one).to(values), torch.as_tensor(other).to(values), validate_args=False)

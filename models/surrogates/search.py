@@ -26,6 +26,8 @@ _STARTS = 8
 #: best there may be taken by now), and climbs from fewer.
 _AGAIN, _OTHERS, _FEWER = 64, 96, 4
 _ITERATIONS = 200
+#: A climb ends where a step no longer gains so much (of the worth, a logarithm): tighter ones end at the same points.
+_ENOUGH = 1e-6
 _ROUNDS = 3  # of single moves of parameters with few values
 _ENUMERATED = 4096
 _APART = 0.1
@@ -171,7 +173,7 @@ def _free(worth: Worth, rows: Array, free: Sequence[int], effort: Effort) -> Arr
                 level,  # type: ignore[arg-type]  # any function of inputs will do
                 lower_bounds=torch.zeros(rows.shape[1]).to(tensor),
                 upper_bounds=torch.ones(rows.shape[1]).to(tensor),
-                options={"maxiter": _ITERATIONS},
+                options={"maxiter": _ITERATIONS, "ftol": _ENOUGH, "factr": None},
                 fixed_features=fixed or None,
             )
     except OptimizationGradientError:  # a slope that is no number leads nowhere

@@ -17,8 +17,8 @@ from .shared import strategy_of
 
 #: A model of fewer accepted results than this says nothing yet.
 FEWEST_ROWS = 3
-#: Runs, models and suggestions that staging ahead goes by.
-RECENT_RUNS, RECENT_MODELS = 20, 3
+#: Runs and suggestions that staging ahead goes by.
+RECENT_RUNS, RECENT = 20, 5
 #: Holders that died at one and the same revision before it is given up until something changes.
 DEATHS = 3
 
@@ -61,10 +61,13 @@ def wanted(tx: Transaction, campaign: r.Campaign) -> Want:
     if strategy.mode == SEQUENTIAL:
         return _one_after_the_other(tx, campaign, counts, left)
     waiting = counts.get(State.STAGED, 0) + counts.get(State.PROPOSED, 0)
-    fill = max(0, depth(tx, campaign, strategy, queue) - waiting)
+    whole = depth(tx, campaign, strategy, queue)
+    fill = max(0, whole - waiting)
     fill = fill if left is None else min(fill, left)
     if fill and used_up(tx, campaign, counts):
         fill = 0
+    if fill and staging_depth.short(waiting, whole):
+        return Want(fill, 0)  # an instrument may come any moment; what is staged is looked at next
     return Want(fill, len(giving_way(tx, campaign)))
 
 
@@ -115,20 +118,34 @@ def depth(tx: Transaction, campaign: r.Campaign, strategy: Strategy, queue: r.Qu
     """How many experiments are to be staged ahead now."""
     if strategy.depth is not None:
         return strategy.depth
-    serving = tx.instruments.serving(queue.name, queue.lease_seconds)
     return staging_depth.depth(
-        [staging_depth.Load(each.holds, each.asks) for each in serving],
+        _loads(tx, queue),
         tx.attempts.durations(campaign.id, RECENT_RUNS),
         _late(tx, campaign),
         tx.campaigns.share(campaign.id),
     )
 
 
+def patience(tx: Transaction, campaign: r.Campaign) -> float | None:
+    """Seconds that a suggestion may take: the strategy's deadline, and no longer than the instruments have work for.
+    None where points must repeat, which no clock may cut."""
+    strategy, queue = strategy_of(campaign), tx.queues.get(campaign.queue)
+    if strategy.mode == SEQUENTIAL or queue is None:
+        return None
+    durations = tx.attempts.durations(campaign.id, RECENT_RUNS)
+    waiting = tx.experiments.counts(campaign.id).get(State.STAGED, 0)
+    return min(strategy.deadline, staging_depth.lasts(waiting, _loads(tx, queue), durations))
+
+
+def _loads(tx: Transaction, queue: r.Queue) -> list[staging_depth.Load]:
+    serving = tx.instruments.serving(queue.name, queue.lease_seconds)
+    return [staging_depth.Load(each.holds, each.asks) for each in serving]
+
+
 def _late(tx: Transaction, campaign: r.Campaign) -> float:
-    """Seconds that training and suggesting took of late, at worst."""
-    trained = [each.seconds for each in tx.models.recent(campaign.id, RECENT_MODELS)]
-    suggested = [each.seconds for each in tx.suggestions.recent(campaign.id, RECENT_MODELS)]
-    return max(trained, default=0.0) + max(suggested, default=0.0)
+    """Seconds from a claim to the candidate that makes up for it, as suggesting took of late, at worst: one suggestion
+    is under way, the next one brings it."""
+    return 2 * max((each.seconds for each in tx.suggestions.recent(campaign.id, RECENT)), default=0.0)
 
 
 def replaceable(experiment: r.Experiment) -> bool:

@@ -18,7 +18,7 @@ from .asking import asked, found_by
 from .holding import LEASE, KeepAlive, no_keeping, renewal
 from .judging import FAULTS, judge, said
 from .placing import Draft
-from .planning import DEATHS, NOTHING, Want, giving_way, wanted
+from .planning import DEATHS, NOTHING, Want, giving_way, patience, wanted
 from .pools import check_rows, in_vain, still_free
 from .refreshing import Fresh, refresh
 from .shared import fingerprint, strategy_of
@@ -108,8 +108,9 @@ def take(tx: Transaction, campaign_id: int, holder: str, device: Device) -> Plan
         return None
     job = replace(job, holder=holder, fence=job.fence + 1, revision=campaign.data_revision, deaths=deaths)
     job = tx.jobs.save(job, lease_seconds=LEASE)
-    waiting = giving_way(tx, campaign)
+    waiting = giving_way(tx, campaign) if want.renew else []
     snapshot, model = take_snapshot(tx, campaign, want.fill, device, waiting)
+    snapshot = replace(snapshot, deadline_seconds=patience(tx, campaign))
     return Plan(campaign, job, want, snapshot, model, tuple(waiting), tx.now(), who.note)
 
 

@@ -16,6 +16,7 @@ from linear_operator.utils.cholesky import psd_safe_cholesky
 from torch import Tensor
 
 from models.surrogates import sobol
+from models.surrogates.process import Beside, Conditioned
 
 from .situation import Situation
 
@@ -53,44 +54,44 @@ class Drawn:
     @cached_property
     def values(self) -> Tensor:
         """Of the others: (draws, points, outputs)."""
-        columns = [
-            mean + self.normal[:, place] @ root.T
-            for place, (mean, root) in enumerate(zip(self._means, self._roots, strict=True))
-        ]
-        return torch.stack(columns, dim=-1)
+        return torch.stack([each.values for each in self._beside], dim=-1)
 
     def at(self, rows: Tensor) -> Tensor:
         """Rows (batch, columns), each alone beside the others: (draws, places, batch, outputs)."""
-        whole = torch.cat([self.points.expand(len(rows), *self.points.shape), rows[:, None, :]], dim=1)
-        means, spreads = [], []
-        for place, each in enumerate(self.models):
-            known = each.posterior(whole).distribution
-            mean, own = known.mean[:, -1].expand(len(self.normal), -1), known.variance[:, -1]
-            if len(self.points):
-                cross = known.covariance_matrix[:, -1, :-1].T
-                half = torch.linalg.solve_triangular(self._roots[place], cross, upper=False)
-                mean, own = mean + self.normal[:, place] @ half, own - half.square().sum(0)
-            means.append(mean)
-            spreads.append(own.clamp_min(_JITTER).sqrt())
-        return torch.stack(means, dim=-1)[:, None] + self.steps * torch.stack(spreads, dim=-1)
+        means, variances = zip(*(each.given(rows) for each in self._beside), strict=True)
+        spreads = torch.stack(variances, dim=-1).clamp_min(_JITTER).sqrt()
+        return torch.stack(means, dim=-1)[:, None] + self.steps * spreads
 
     @cached_property
-    def _known(self) -> list[tuple[Tensor, Tensor]]:
-        found = []
-        for each in self.models:
-            if not len(self.points):
-                found.append((self.points.new_zeros(0), self.points.new_zeros(0, 0)))
-                continue
-            with torch.no_grad():
-                known = each.posterior(self.points).distribution
-                jitter = torch.full_like(known.mean, _JITTER)
-                found.append((known.mean, psd_safe_cholesky(known.covariance_matrix + torch.diag(jitter))))
-        return found
+    def _beside(self) -> list[Beside | _Beside]:
+        with torch.no_grad():
+            return [
+                (Beside if isinstance(each, Conditioned) else _Beside)(
+                    each, self.points, self.normal[:, place]
+                )
+                for place, each in enumerate(self.models)
+            ]
 
-    @property
-    def _means(self) -> list[Tensor]:
-        return [mean for mean, _ in self._known]
 
-    @property
-    def _roots(self) -> list[Tensor]:
-        return [root for _, root in self._known]
+class _Beside:
+    """As `process.Beside`, for any model that has a posterior."""
+
+    def __init__(self, model: Any, points: Tensor, normal: Tensor) -> None:
+        self._model, self._points, self._normal = model, points, normal
+        if not len(points):
+            self._root, self.values = points.new_zeros(0, 0), normal
+            return
+        known = model.posterior(points).distribution
+        jitter = torch.full_like(known.mean, _JITTER)
+        self._root = psd_safe_cholesky(known.covariance_matrix + torch.diag(jitter))
+        self.values = known.mean + normal @ self._root.T
+
+    def given(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        whole = torch.cat([self._points.expand(len(rows), *self._points.shape), rows[:, None, :]], dim=1)
+        known = self._model.posterior(whole).distribution
+        mean, own = known.mean[:, -1].expand(len(self._normal), -1), known.variance[:, -1]
+        if not len(self._points):
+            return mean, own
+        cross = known.covariance_matrix[:, -1, :-1].T
+        half = torch.linalg.solve_triangular(self._root, cross, upper=False)
+        return mean + self._normal @ half, own - half.square().sum(0)

@@ -171,25 +171,21 @@ def _near(
     return tuple(view for weight, view in found[:KEPT] if weight >= found[0][0] - APART)
 
 
-# Evidence is a density of what was found. Between models that differ in how much there is to find it is compared along
-# the logarithms, where a unit is as wide for a small number as for a large one; otherwise a noise of nearly nothing, of
-# which separate processes have more to choose, would count for several nats.
+# Evidence is a density of what was found, that of noise along its logarithm. Between models that differ in how much
+# there is to find all of it is compared so: a unit is as wide for a small number as for a large one.
 
 
 def _weight(hyper: Hyper, data: Data) -> float:
-    return hyper.evidence + _logs(hyper.lengthscales, (hyper.outputscale,), (hyper.noise,), [data])
+    return hyper.evidence + _logs(hyper.lengthscales, (hyper.outputscale,), data)
 
 
 def _joint_weight(view: Coregion, rows: Sequence[Data]) -> float:
-    return view.evidence + _logs(view.lengthscales, view.scales, view.noises, rows)
+    return view.evidence + _logs(view.lengthscales, view.scales, rows[0])
 
 
-def _logs(
-    lengthscales: Sequence[float], scales: Sequence[float], noises: Sequence[float], rows: Sequence[Data]
-) -> float:
-    lengths = dict(zip(rows[0].groups, lengthscales, strict=True)).values()
-    found = [noise for noise, each in zip(noises, rows, strict=True) if np.isnan(each.noise).any()]
-    return float(np.log([*lengths, *scales, *found]).sum())
+def _logs(lengthscales: Sequence[float], scales: Sequence[float], data: Data) -> float:
+    lengths = dict(zip(data.groups, lengthscales, strict=True)).values()
+    return float(np.log([*lengths, *scales]).sum())
 
 
 def _some(rows: list[Data], seed: int) -> list[Data]:

@@ -91,6 +91,17 @@ def test_a_budget_is_never_exceeded_for_an_instruments_sake(lab: Lab, left: int)
     assert lab.states().get(State.LEASED) == 4
 
 
+def test_an_ask_takes_no_longer_than_instruments_have_work_for(lab: Lab) -> None:
+    campaign = lab.campaign(method="design", depth=2)
+    lab.suggest(campaign)
+    for _ in range(3):
+        run_one(lab, 12)
+        lab.suggest(campaign)
+    lab.take()
+    lab.suggest(campaign)
+    assert lab.learner.snapshots[-1].deadline_seconds == pytest.approx(24, abs=1), "one runs, one waits"
+
+
 def test_an_ask_has_a_deadline_but_not_where_points_must_repeat(lab: Lab) -> None:
     ahead = lab.campaign(method="design", deadline=7.5)
     lab.suggest(ahead)

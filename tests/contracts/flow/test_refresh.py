@@ -49,6 +49,18 @@ def test_the_model_hands_in_an_order_and_the_queue_takes_it(lab: Lab) -> None:
     assert claimed == [third.id, new.id, first.id]
 
 
+def test_a_short_queue_is_filled_before_it_is_put_in_order(lab: Lab) -> None:
+    campaign, (_, _, left) = modelled(lab)
+    lab.claim(max=2)
+    relearn(lab, campaign)
+    new = lab.suggest(campaign)
+    snapshot = lab.learner.snapshots[-1]
+    assert len(new) == snapshot.count == 2 and snapshot.staged == () and left.planned in snapshot.pending
+    lab.suggest(campaign)
+    snapshot = lab.learner.snapshots[-1]
+    assert snapshot.count == 0 and left.planned in snapshot.staged
+
+
 def test_the_campaign_permutes_its_own_places_and_nobody_elses(lab: Lab) -> None:
     campaign, old = modelled(lab)
     other = lab.campaign("other", owner="bert")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.domain.staging_depth import FEWEST, MOST, START, Load, depth
+from models.domain.staging_depth import FEWEST, LEAST, MOST, START, Load, depth, lasts, short
 
 ONE = Load(1, 1)
 
@@ -49,6 +50,19 @@ def test_campaigns_share_what_their_queue_needs() -> None:
 
 def test_one_odd_duration_does_not_fill_the_queue() -> None:
     assert depth([ONE], [0.01, *[3600.0] * 19], 5.0) == 1
+
+
+def test_a_choice_takes_no_longer_than_what_waits_lasts() -> None:
+    busy = [Load(1, 1)] * 4
+    assert lasts(3, busy, [60.0] * 20) == 60.0, "four runs of a minute begin in a minute"
+    assert lasts(0, busy, [7200.0] * 20) == 1800.0, "nothing waits, and nobody does"
+    assert lasts(0, [Load(0, 1)] * 4, [7200.0] * 20) == 72.0, "somebody waits: a hundredth of a run"
+    assert lasts(0, [Load(0, 1)] * 4, [5.0] * 20) == LEAST
+    assert lasts(0, busy, [5.0] * (FEWEST - 1)) == lasts(0, [], [5.0] * 20) == math.inf
+
+
+def test_a_queue_with_less_than_half_of_what_it_needs_is_short() -> None:
+    assert short(0, 1) and short(1, 3) and not short(1, 2) and not short(2, 4) and not short(5, 4)
 
 
 @given(
