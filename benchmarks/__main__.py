@@ -22,7 +22,19 @@ import psutil
 from benchmarks.figures import Figure, table
 
 # In this order: what needs a quiet machine first.
-NAMES = ("flow", "lives", "latency", "pages", "republish", "waiting", "startup", "up", "pool", "peers")
+NAMES = (
+    "flow",
+    "lives",
+    "latency",
+    "pages",
+    "republish",
+    "waiting",
+    "startup",
+    "up",
+    "pool",
+    "asks",
+    "peers",
+)
 RESULTS = Path(__file__).parent / "results" / "runs.jsonl"
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import labqueue
 from labqueue.conformance.server import FakeServer
+from labqueue.experiment import Experiment
+from labqueue.spool import Spool
 
 
 class Adapter:
@@ -48,3 +50,17 @@ def adapter(server: FakeServer, target: Any, folder: Path, **options: Any) -> It
     finally:
         one.stop.set()
         one.join()
+
+
+def double(experiment: Experiment) -> dict[str, float]:
+    return {"y": 2 * experiment.parameters["x"]}
+
+
+def states(server: FakeServer) -> list[str]:
+    return [str(each.state) for each in server.experiments.values()]
+
+
+def spooled(server: FakeServer, folder: Path) -> int:
+    """How many finished entries wait on disk for this server."""
+    with Spool(folder, server.url, lock=False) as seen:
+        return len(seen.journal.waiting())
