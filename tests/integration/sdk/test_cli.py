@@ -313,6 +313,7 @@ def test_usage_is_2(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
             main(words)
         assert caught.value.code == 2
+    assert "There is no command 'sttus'. Did you mean status?" in capsys.readouterr().err
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0 and "labqueue doctor" in capsys.readouterr().out

@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from labqueue.errors import LabqueueError, UnavailableError
+from labqueue.problem.numbers import did_you_mean
 
 from . import campaigns, decisions, doctor, edits, learners, models, pools, queues, serving, spools
 from .show import explain
@@ -25,12 +27,26 @@ LABQUEUE_URL and LABQUEUE_TOKEN say which server is meant (default http://localh
   labqueue serve-learner own:Model --campaign c        let a Python class of your own choose
   labqueue doctor                                     what is wrong here, and what to do
 """
+HELP = "`labqueue --help` lists what there is."
 AWAY = "--url or LABQUEUE_URL says which server is meant; `labqueue doctor` looks closer."
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says which command is the nearest to one that there is not; argparse would list them all."""
+
+    commands: Collection[str] = ()
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words = sys.argv[1:] if args is None else list(args)
+        if self.commands and words and not words[0].startswith("-") and words[0] not in self.commands:
+            hint = did_you_mean(words[0], self.commands)
+            self.exit(2, " ".join(filter(None, [f"There is no command {words[0]!r}.", hint, HELP])) + "\n")
+        return super().parse_args(words, namespace)
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    whole = argparse.ArgumentParser(
+    whole = _Parser(
         "labqueue",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -43,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--token", help="the token (default: LABQUEUE_TOKEN, which others cannot see)")
     for part in (serving, learners, campaigns, edits, models, pools, queues, decisions, spools, doctor):
         part.add(verbs, common)
+    whole.commands = verbs.choices
     return whole
 
 
