@@ -29,6 +29,7 @@ from services.api.routes import (
     results,
     sdk,
     status,
+    tables,
     tokens,
     webhooks,
 )
@@ -45,7 +46,7 @@ ROUTERS = (
     claims.router, attempts.hot, results.hot, experiments.hot,
     attempts.router, results.router, campaigns.router, experiments.router, queues.router, instruments.router,
     artifacts.router, inquiries.router, learners.router, events.router, status.router, tokens.router, webhooks.router,
-    pools.router,
+    pools.router, tables.router,
 )  # fmt: skip
 
 

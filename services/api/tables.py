@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from starlette.responses import Response, StreamingResponse
+
 from labqueue.problem import ROW, Problem
 from labqueue.states import State
 from models.domain import records as r
+from models.domain.reconcile import CODE
 from services.api.answers import csv_lines
 from services.api.listings import experiments_page, results_page
 from services.api.shapes import Json
@@ -15,6 +18,13 @@ from services.flow.shared import problem_of
 from services.store.postgres import PostgresStore
 
 CSV_PAGE = 1000
+
+
+def csv_answer(lines: Iterable[bytes], name: str) -> Response:
+    """`lines` are made in a thread as they are sent."""
+    plain = "".join(each if each.isascii() and (each.isalnum() or each in "-_.") else "_" for each in name)
+    headers = {"Content-Disposition": f'attachment; filename="{plain}.csv"'}
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8; header=present", headers=headers)
 
 
 def experiments_csv(store: PostgresStore, campaign: r.Campaign, state: State | None) -> Iterable[bytes]:
@@ -80,6 +90,31 @@ def results_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
             ]
 
     return csv_lines(header, rows())
+
+
+def whole_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
+    """A row per experiment: its parameters as they really were, where that is known, and its current outputs; what
+    can be edited and imported again."""
+    problem = problem_of(campaign)
+    names = _columns(problem)
+
+    def rows() -> Iterable[Sequence[Any]]:
+        after: int | None = 0
+        while after is not None:
+            found, after = experiments_page(store, campaign, None, after, CSV_PAGE)
+            with store.begin() as tx:
+                actual = tx.results.actual([each["id"] for each in found])
+            for each in found:
+                parameters = {**(each["parameters"] or {}), **actual.get(each["id"], {})}
+                outputs = each["outputs"]
+                yield [
+                    each["code"],
+                    each["state"],
+                    *(parameters.get(name) for name in names),
+                    *(outputs.get(name) for name in problem.output_names),
+                ]
+
+    return csv_lines([CODE, "state", *names, *problem.output_names], rows())
 
 
 def _columns(problem: Problem) -> tuple[str, ...]:

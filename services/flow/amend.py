@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -18,43 +18,64 @@ from .filing import Recorded
 from .shared import changed, experiment_of, fingerprint, needed, problem_of
 
 
-def amend(
-    store: Store, result_id: UUID, new_id: UUID, outputs: Mapping[str, Any], reason: str, actor: str
-) -> Recorded:
-    """The named outputs of the experiment get new current values; training sees them from now on."""
+@dataclass(frozen=True)
+class Correction:
+    """What result `result` should have said: other `outputs`, or other `actual` parameters, or both. `id` names this
+    correction; the same again is one effect."""
+
+    result: UUID
+    id: UUID
+    outputs: Mapping[str, Any]
+    reason: str
+    actual: Mapping[str, Any] = field(default_factory=dict)
+
+    def body(self) -> list[Any]:
+        said = ["amend", str(self.result), dict(self.outputs), self.reason]
+        return [*said, dict(self.actual)] if self.actual else said
+
+
+def amend(store: Store, given: Correction, actor: str) -> Recorded:
+    """The named outputs and parameters of the experiment get new current values; training sees them from now on."""
     with store.begin() as tx:
-        result, experiment = _find(tx, result_id)
-        prior = _prior(tx, new_id, ["amend", str(result_id), dict(outputs), reason])
-        if prior is not None:
-            return Recorded(
-                new_id, Verdict.DUPLICATE, experiment.id, experiment.state, None, "Recorded before."
-            )
-        problem = _problem(tx, experiment)
-        _check(problem, outputs, reason)
-        new = _row(result, new_id, "amend", dict(outputs), reason, actor)
-        seq = tx.results.add([new])[0].seq
-        tx.results.retire_readings(experiment.id, sorted(outputs), seq)
-        if result.verdict is Verdict.REPLICATE:
-            tx.results.retire(result_id, seq)  # what it said beside the accepted value was wrong
-        tx.results.add_readings(
-            [
-                r.Reading(
-                    experiment.id,
-                    name,
-                    problem.output(name).encode(value),
-                    result.noise.get(name),
-                    seq,
-                    True,
-                )
-                for name, value in outputs.items()
-            ]
+        return amend_in(tx, given, actor)
+
+
+def amend_in(tx: Transaction, given: Correction, actor: str) -> Recorded:
+    """The same, within a transaction."""
+    result, experiment = _find(tx, given.result)
+    prior = _prior(tx, given.id, given.body())
+    if prior is not None:
+        return Recorded(
+            given.id, Verdict.DUPLICATE, experiment.id, experiment.state, None, "Recorded before."
         )
-        after = _whole(tx, replace(experiment, outcome=Outcome.MEASURED))
-        if after != experiment:
-            experiment = after
-            tx.experiments.save([experiment])
-        tx.events.add([_event("amended", experiment, new, seq, actor, reason)])
-    return Recorded(new_id, Verdict.ACCEPTED, experiment.id, experiment.state)
+    problem = _problem(tx, experiment)
+    _check(problem, given)
+    new = _row(result, given.id, "amend", dict(given.outputs), given.reason, actor)
+    new = replace(new, actual={**result.actual, **given.actual}, body=given.body())
+    new = replace(new, body_hash=fingerprint(new.body))
+    seq = tx.results.add([new])[0].seq
+    tx.results.retire_readings(experiment.id, sorted(given.outputs), seq)
+    if result.verdict is Verdict.REPLICATE:
+        tx.results.retire(given.result, seq)  # what it said beside the accepted value was wrong
+    tx.results.add_readings(
+        [
+            r.Reading(
+                experiment.id,
+                name,
+                problem.output(name).encode(value),
+                result.noise.get(name),
+                seq,
+                True,
+            )
+            for name, value in given.outputs.items()
+        ]
+    )
+    after = _whole(tx, replace(experiment, outcome=Outcome.MEASURED)) if given.outputs else experiment
+    if after != experiment:
+        experiment = after
+        tx.experiments.save([experiment])
+    tx.events.add([_event("amended", experiment, new, seq, actor, given.reason)])
+    return Recorded(given.id, Verdict.ACCEPTED, experiment.id, experiment.state)
 
 
 def withdraw(store: Store, result_id: UUID, new_id: UUID, reason: str, actor: str) -> Recorded:
@@ -120,8 +141,8 @@ def _problem(tx: Transaction, experiment: r.Experiment) -> Problem:
     return problem_of(_campaign(tx, experiment))
 
 
-def _check(problem: Problem, outputs: Mapping[str, Any], reason: str) -> None:
-    names = problem.output_names
+def _check(problem: Problem, given: Correction) -> None:
+    names, outputs = problem.output_names, given.outputs
     wrong = [
         FieldError(f"outputs.{name}", "is no output.", name, ", ".join(names), did_you_mean(name, names))
         for name in outputs
@@ -129,9 +150,12 @@ def _check(problem: Problem, outputs: Mapping[str, Any], reason: str) -> None:
     ]
     checked = [problem.output(name).check(outputs[name]) for name in outputs if name in names]
     wrong += [replace(each, field=f"outputs.{each.field}") for each in checked if each]
-    if not outputs:
+    for name, value in given.actual.items():
+        error = problem.check_actual(name, value)
+        wrong += [replace(error, field=f"actual.{error.field}")] if error else []
+    if not outputs and not given.actual:
         wrong.append(FieldError("outputs", "must name at least one output.", None, ", ".join(names)))
-    if not reason.strip():
+    if not given.reason.strip():
         wrong.append(FieldError("reason", "is missing: say why it is amended."))
     if wrong:
         raise InvalidError("This amendment cannot be used as it stands.", errors=wrong)

@@ -21,18 +21,23 @@ REPORT_LIMIT = 500
 def report(store: Store, ids: Ids, reports: Sequence[Report], actor: str) -> list[Recorded]:
     """Records a batch item by item: the good ones are kept whatever the others are. One transaction."""
     _check_size(reports)
-    reports = [_storable(each) for each in reports]
     with store.begin() as tx:
-        desk = Desk(tx, ids, actor)
-        targets = _targets(tx, reports)
-        # By id from here on: the same result is the same, whether it named the experiment by id, code or lease.
-        reports = [
-            each if id is None else replace(each, experiment=id)
-            for each, id in zip(reports, targets, strict=True)
-        ]
-        _load(desk, [id for id in targets if id is not None], reports)
-        recorded = [file(desk, each, target) for each, target in zip(reports, targets, strict=True)]
-        desk.write()
+        return report_in(tx, ids, reports, actor)
+
+
+def report_in(tx: Transaction, ids: Ids, reports: Sequence[Report], actor: str) -> list[Recorded]:
+    """The same, within a transaction."""
+    reports = [_storable(each) for each in reports]
+    desk = Desk(tx, ids, actor)
+    targets = _targets(tx, reports)
+    # By id from here on: the same result is the same, whether it named the experiment by id, code or lease.
+    reports = [
+        each if id is None else replace(each, experiment=id)
+        for each, id in zip(reports, targets, strict=True)
+    ]
+    _load(desk, [id for id in targets if id is not None], reports)
+    recorded = [file(desk, each, target) for each, target in zip(reports, targets, strict=True)]
+    desk.write()
     return recorded
 
 
@@ -41,36 +46,42 @@ def report_elsewhere(
 ) -> list[Recorded]:
     """Experiments that were run elsewhere: each report names its parameters and makes its own experiment."""
     _check_size(reports)
-    reports = [_storable(each) for each in reports]
     with store.begin() as tx:
-        campaign = campaign_of(tx, campaign_name, lock=True)
-        problem = problem_of(campaign)
-        desk = Desk(tx, ids, actor, campaigns={campaign.id: campaign})
-        desk.results = {each.id: each for each in tx.results.get([each.id for each in reports])}
-        points = Points(tx, problem, [each.parameters for each in reports])
-        recorded: list[Recorded] = []
-        for each in reports:
-            prior = desk.results.get(each.id)
-            errors = [] if problem.opaque else points.check(each.parameters)
-            if prior is not None:
-                recorded.append(file(desk, each, prior.experiment_id))
-            elif errors:
-                text = "Kept as it came, but it cannot be an experiment of this campaign."
-                filed = result_of(
-                    desk, each, None, Verdict.HELD, Outcome.MEASURED, reason=text, campaign=campaign
-                )
-                desk.filed.append(filed)
-                desk.results[each.id] = filed
-                desk.readings.append([])
-                recorded.append(Recorded(each.id, Verdict.HELD, None, None, "invalid", text, tuple(errors)))
-            else:
-                planned = None if problem.opaque else points.normal(each.parameters)
-                campaign, made = _make(tx, campaign, problem, each, planned)
-                desk.campaigns[campaign.id] = campaign
-                desk.experiments[made.id], desk.known[made.id] = made, set()
-                recorded.append(file(desk, each, made.id))
-        tx.campaigns.save(campaign)
-        desk.write()
+        return elsewhere_in(tx, ids, campaign_of(tx, campaign_name, lock=True), reports, actor)
+
+
+def elsewhere_in(
+    tx: Transaction, ids: Ids, campaign: r.Campaign, reports: Sequence[Report], actor: str
+) -> list[Recorded]:
+    """The same, within a transaction that has locked the campaign."""
+    reports = [_storable(each) for each in reports]
+    problem = problem_of(campaign)
+    desk = Desk(tx, ids, actor, campaigns={campaign.id: campaign})
+    desk.results = {each.id: each for each in tx.results.get([each.id for each in reports])}
+    points = Points(tx, problem, [each.parameters for each in reports])
+    recorded: list[Recorded] = []
+    for each in reports:
+        prior = desk.results.get(each.id)
+        errors = [] if problem.opaque else points.check(each.parameters)
+        if prior is not None:
+            recorded.append(file(desk, each, prior.experiment_id))
+        elif errors:
+            text = "Kept as it came, but it cannot be an experiment of this campaign."
+            filed = result_of(
+                desk, each, None, Verdict.HELD, Outcome.MEASURED, reason=text, campaign=campaign
+            )
+            desk.filed.append(filed)
+            desk.results[each.id] = filed
+            desk.readings.append([])
+            recorded.append(Recorded(each.id, Verdict.HELD, None, None, "invalid", text, tuple(errors)))
+        else:
+            planned = None if problem.opaque else points.normal(each.parameters)
+            campaign, made = _make(tx, campaign, problem, each, planned)
+            desk.campaigns[campaign.id] = campaign
+            desk.experiments[made.id], desk.known[made.id] = made, set()
+            recorded.append(file(desk, each, made.id))
+    tx.campaigns.save(campaign)
+    desk.write()
     return recorded
 
 

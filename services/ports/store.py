@@ -195,6 +195,9 @@ class Results(Protocol):
     def reported(self, campaign_id: int) -> list[r.Json]:
         """The actual parameters of every result that named some."""
 
+    def actual(self, experiments: Sequence[int]) -> dict[int, dict[str, Value]]:
+        """What parameters of these experiments really were, as far as results that stand have said so."""
+
     def measured(self, campaign_id: int) -> list[str]:
         """Outputs of which any experiment has, or had, a value."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from labqueue.problem import Value
 from labqueue.states import Outcome, Verdict
 from models.domain import records as r
 from models.domain.replacing import replace
@@ -88,6 +89,11 @@ _NEWS = (
 )
 
 _REPORTED = "SELECT actual FROM results WHERE campaign_id = %s AND actual <> '{}' ORDER BY seq"
+_ACTUAL = (
+    "SELECT s.experiment_id, jsonb_agg(s.actual ORDER BY s.seq) FROM results s "
+    "WHERE s.experiment_id = ANY(%s::bigint[]) AND s.verdict = 'accepted' AND s.kind <> 'withdraw' "
+    "AND s.retired_seq IS NULL AND s.actual <> '{}' GROUP BY s.experiment_id"
+)
 _MEASURED = (
     "SELECT DISTINCT g.output FROM results s JOIN readings g ON g.result_seq = s.seq "
     "WHERE s.campaign_id = %s ORDER BY g.output"
@@ -140,6 +146,10 @@ class PostgresResults:
 
     def reported(self, campaign_id: int) -> list[r.Json]:
         return [actual for (actual,) in self._session.rows(_REPORTED, [campaign_id])]
+
+    def actual(self, experiments: Sequence[int]) -> dict[int, dict[str, Value]]:
+        rows = self._session.rows(_ACTUAL, [list(experiments)])
+        return {id: {name: value for each in said for name, value in each.items()} for id, said in rows}
 
     def measured(self, campaign_id: int) -> list[str]:
         return [output for (output,) in self._session.rows(_MEASURED, [campaign_id])]

@@ -241,3 +241,20 @@ def test_what_was_ever_reported_and_measured(world: World, fill: Filler) -> None
         assert tx.results.reported(campaign.id) == [{"tau": 0.7}, {"solvent": "THF"}]
         assert tx.results.measured(campaign.id) == ["yield"]
         assert (tx.results.reported(0), tx.results.measured(0)) == ([], [])
+
+
+def test_what_parameters_really_were_is_what_the_latest_standing_results_say(
+    world: World, fill: Filler
+) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        first, second, third = fill.staged(tx, campaign, 3)
+        fill.accept(tx, first, {"yield": 0.5}, actual={"tau": 0.7, "solvent": "THF"})
+        withdrawn = fill.result(second, actual={"tau": 9.0})
+        tx.results.add([withdrawn, fill.result(first, kind="amend", actual={"tau": 0.8})])
+        tx.results.retire(withdrawn.id, tx.results.add([fill.result(second, kind="withdraw")])[0].seq)
+        tx.results.add([fill.result(third, verdict=Verdict.HELD, actual={"tau": 1.0}), fill.result(third)])
+    with world.store.begin() as tx:
+        found = tx.results.actual([first.id, second.id, third.id])
+        assert found == {first.id: {"tau": 0.8, "solvent": "THF"}}
+        assert tx.results.actual([]) == {}

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fake_rows import Port, plain, stored
 
+from labqueue.problem import Value
 from labqueue.states import Outcome, State, Verdict
 from models.domain import records as r
 from models.domain.ordering import Flow, rate
@@ -247,6 +248,14 @@ class FakeResults(Port):
             for each in self.rows.results.values()
             if each.campaign_id == campaign_id and each.actual
         ]
+
+    def actual(self, experiments: Sequence[int]) -> dict[int, dict[str, Value]]:
+        found: dict[int, dict[str, Value]] = {id: {} for id in experiments}
+        for each in self.rows.results.values():
+            stands = each.verdict is Verdict.ACCEPTED and each.kind != "withdraw"
+            if each.experiment_id in found and stands and each.seq not in self.rows.retired and each.actual:
+                found[each.experiment_id].update(each.actual)
+        return {id: each for id, each in found.items() if each}
 
     def measured(self, campaign_id: int) -> list[str]:
         mine = {e.id for e in self.rows.experiments.values() if e.campaign_id == campaign_id}

@@ -332,10 +332,33 @@ class Client:
         """Changes: priority, pinned."""
         return self._send("PATCH", f"/experiments/{segment(name)}", changes)
 
-    def amend(self, result: str, outputs: Mapping[str, Any], reason: str) -> dict[str, Any]:
-        """Adds a corrected result beside the one that it corrects."""
+    def amend(
+        self, result: str, outputs: Mapping[str, Any], reason: str, actual: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Adds a corrected result beside the one that it corrects. actual: what parameters really were."""
         body = {"id": str(uuid.uuid4()), "outputs": dict(outputs), "reason": reason}
-        return self._post(f"/results/{segment(result)}/amend", body)
+        return self._post(
+            f"/results/{segment(result)}/amend", {**body, "actual": dict(actual)} if actual else body
+        )
+
+    def import_table(
+        self, campaign: str, open_file: Callable[[], BinaryIO], size: int, *, file: str = "",
+        dry_run: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Sends a table of results as CSV; `open_file` opens it for reading, once for each try.
+
+        `rows` of the answer say what became of each (verdict new, recorded, changed, unchanged, pending or refused),
+        or with dry_run what would. The same table again changes nothing. file: its name, for the record.
+        """
+        answer: dict[str, Any] = self.transport.upload(
+            f"/campaigns/{segment(campaign)}/import", open_file, size, retry_for=self.transport.retry_for,
+            method="POST", query={"file": file, "dry_run": "true" if dry_run else "false"}, wait=600.0,
+        )  # fmt: skip
+        return answer
+
+    def export_table(self, campaign: str) -> bytes:
+        """CSV: a row per experiment with its code, state, parameters as they really were, and outputs."""
+        return self.transport.download(f"/campaigns/{segment(campaign)}/export")
 
     def withdraw(self, result: str, reason: str) -> dict[str, Any]:
         """Takes a result out of use; it stays in the history."""

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
-from starlette.responses import StreamingResponse
 
 from labqueue.errors import FieldError, InvalidError
 from labqueue.states import State
@@ -23,7 +22,7 @@ from services.api.names import LARGEST_ID, Named, find_campaign, find_experiment
 from services.api.routes.results import read_report
 from services.api.schemas import Body, Flag, Name, Reason, Text, Time, Whole
 from services.api.spec import says
-from services.api.tables import experiments_csv, results_csv
+from services.api.tables import csv_answer, experiments_csv, results_csv
 from services.flow import review
 from services.flow.cancel import cancel
 from services.flow.report import complete_held
@@ -138,7 +137,7 @@ async def list_experiments(
 ) -> Response:
     found = await _seen(call, campaign)
     if format == "csv":
-        return _csv(experiments_csv(call.store, found, state), f"{campaign}-experiments")
+        return csv_answer(experiments_csv(call.store, found, state), f"{campaign}-experiments")
     items, more = await call.run(experiments_page, call.store, found, state, cursor or 0, limit)
     return page(items, more)
 
@@ -154,7 +153,7 @@ async def list_results(
     """Every one that was sent, with its verdict; amendments and withdrawals are rows of their own."""
     found = await _seen(call, campaign)
     if format == "csv":
-        return _csv(results_csv(call.store, found), f"{campaign}-results")
+        return csv_answer(results_csv(call.store, found), f"{campaign}-results")
     items, more = await call.run(results_page, call.store, found, cursor or 0, limit)
     return page(items, more)
 
@@ -265,10 +264,3 @@ async def _owned(call: Call, experiment: str) -> r.Experiment:
     found = await call.run(find_experiment, call.store, experiment)
     call.caller.must_own(found.campaign)
     return found
-
-
-def _csv(lines: Any, name: str) -> Response:
-    """`lines` are made in a thread as they are sent."""
-    plain = "".join(each if each.isascii() and (each.isalnum() or each in "-_.") else "_" for each in name)
-    headers = {"Content-Disposition": f'attachment; filename="{plain}.csv"'}
-    return StreamingResponse(lines, media_type="text/csv; charset=utf-8; header=present", headers=headers)

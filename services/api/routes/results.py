@@ -73,10 +73,11 @@ class ElsewhereBatch(Body):
 
 
 class AmendBody(Body):
-    """Other values for a result; the old ones are kept beside them."""
+    """Other values for a result, or for what its parameters really were; the old ones are kept beside them."""
 
     id: UUID
-    outputs: Values
+    outputs: Values = Field(default_factory=dict)
+    actual: Values = Field(default_factory=dict)
     reason: Text = ""
 
 
@@ -184,7 +185,8 @@ async def post_result(experiment: Named, call: Admitted) -> Response:
 async def amend_result(result: UUID, call: Admitted) -> Response:
     body = await call.read(AmendBody)
     await _own_result(call, result)
-    found = await call.run(amend.amend, call.store, result, body.id, body.outputs, body.reason, call.actor)
+    given = amend.Correction(result, body.id, body.outputs, body.reason, body.actual)
+    found = await call.run(amend.amend, call.store, given, call.actor)
     _recorded(call, [found])
     return _single(found)
 

@@ -23,7 +23,9 @@ def test_an_amended_value_is_the_current_one_and_the_old_one_stays(lab: Lab) -> 
     first = completed(lab)
     before = lab.training()
     revision = lab.known().data_revision
-    done = amend.amend(lab.store, first.id, lab.ids.uuid(), {"yield": 0.6}, "wrong dilution", PERSON)
+    done = amend.amend(
+        lab.store, amend.Correction(first.id, lab.ids.uuid(), {"yield": 0.6}, "wrong dilution"), PERSON
+    )
     assert (done.verdict, done.state) == ("accepted", State.COMPLETED)
     assert lab.values(1) == {**OUTPUTS, "yield": 0.6}
     old, new = lab.results(1)
@@ -38,20 +40,22 @@ def test_an_amended_value_is_the_current_one_and_the_old_one_stays(lab: Lab) -> 
 def test_an_amendment_sent_twice_is_one(lab: Lab) -> None:
     first = completed(lab)
     new = lab.ids.uuid()
-    amend.amend(lab.store, first.id, new, {"yield": 0.6}, "typo", PERSON)
-    again = amend.amend(lab.store, first.id, new, {"yield": 0.6}, "typo", PERSON)
+    amend.amend(lab.store, amend.Correction(first.id, new, {"yield": 0.6}, "typo"), PERSON)
+    again = amend.amend(lab.store, amend.Correction(first.id, new, {"yield": 0.6}, "typo"), PERSON)
     assert again.verdict == "duplicate" and len(lab.results(1)) == 2
     with pytest.raises(KeyReusedError):
-        amend.amend(lab.store, first.id, new, {"yield": 0.7}, "typo", PERSON)
+        amend.amend(lab.store, amend.Correction(first.id, new, {"yield": 0.7}, "typo"), PERSON)
     with pytest.raises(KeyReusedError):
-        amend.amend(lab.store, first.id, first.id, {"yield": 0.7}, "typo", PERSON)
+        amend.amend(lab.store, amend.Correction(first.id, first.id, {"yield": 0.7}, "typo"), PERSON)
     assert lab.values(1)["yield"] == 0.6
 
 
 def test_an_amendment_can_be_amended(lab: Lab) -> None:
     first = completed(lab)
-    second = amend.amend(lab.store, first.id, lab.ids.uuid(), {"yield": 0.6}, "typo", PERSON)
-    amend.amend(lab.store, second.id, lab.ids.uuid(), {"yield": 0.65}, "typo again", PERSON)
+    second = amend.amend(
+        lab.store, amend.Correction(first.id, lab.ids.uuid(), {"yield": 0.6}, "typo"), PERSON
+    )
+    amend.amend(lab.store, amend.Correction(second.id, lab.ids.uuid(), {"yield": 0.65}, "typo again"), PERSON)
     assert lab.values(1)["yield"] == 0.65
     assert [row.outputs["yield"] for row in lab.training()] == [0.65]
 
@@ -70,7 +74,7 @@ def test_an_amendment_can_be_amended(lab: Lab) -> None:
 def test_a_bad_amendment_changes_nothing(lab: Lab, outputs: Any, reason: str, field: str) -> None:
     first = completed(lab)
     with pytest.raises(InvalidError) as caught:
-        amend.amend(lab.store, first.id, lab.ids.uuid(), outputs, reason, PERSON)
+        amend.amend(lab.store, amend.Correction(first.id, lab.ids.uuid(), outputs, reason), PERSON)
     assert [each.field for each in caught.value.errors] == [field]
     assert lab.values(1) == OUTPUTS and len(lab.results(1)) == 1
 
@@ -79,7 +83,9 @@ def test_what_was_outstanding_may_come_as_an_amendment(lab: Lab) -> None:
     lab.campaign()
     lab.stage_one()
     first = lab.report(1, {"yield": 0.5}, outstanding=("purity",))
-    done = amend.amend(lab.store, first.id, lab.ids.uuid(), {"purity": 98.0}, "from the notebook", PERSON)
+    done = amend.amend(
+        lab.store, amend.Correction(first.id, lab.ids.uuid(), {"purity": 98.0}, "from the notebook"), PERSON
+    )
     assert done.state is State.COMPLETED
     assert lab.experiment(1).outstanding == () and lab.experiment(1).finished_at is not None
 
@@ -89,9 +95,9 @@ def test_a_held_result_is_mended_by_an_amendment(lab: Lab) -> None:
     lab.stage_one()
     held = lab.take()
     odd = lab.report(1, {"yield": 0.5, "purty": 98.0}, lease=held.lease)
-    assert amend.amend(lab.store, odd.id, lab.ids.uuid(), OUTPUTS, "typing error", PERSON).state is (
-        State.COMPLETED
-    )
+    assert amend.amend(
+        lab.store, amend.Correction(odd.id, lab.ids.uuid(), OUTPUTS, "typing error"), PERSON
+    ).state is (State.COMPLETED)
     assert [row.outputs for row in lab.training()] == [OUTPUTS]
 
 
@@ -99,7 +105,7 @@ def test_an_infeasible_one_that_was_measured_after_all(lab: Lab) -> None:
     lab.campaign()
     lab.stage_one()
     first = lab.report(1, {}, outcome="infeasible")
-    amend.amend(lab.store, first.id, lab.ids.uuid(), OUTPUTS, "it did run", PERSON)
+    amend.amend(lab.store, amend.Correction(first.id, lab.ids.uuid(), OUTPUTS, "it did run"), PERSON)
     assert lab.experiment(1).outcome == "measured"
     assert [(row.outcome, row.outputs) for row in lab.training()] == [("measured", OUTPUTS)]
 

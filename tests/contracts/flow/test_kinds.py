@@ -150,7 +150,11 @@ def test_an_amended_replicate_replaces_the_value(kinds: Lab) -> None:
     done = run(kinds)
     id = uuid4()
     kinds.report(done, {"yield": 9.0, "look": "clear"}, id=id)
-    amend.amend(kinds.store, id, uuid4(), {"yield": 0.9, "look": "solid"}, "integrated again", PERSON)
+    amend.amend(
+        kinds.store,
+        amend.Correction(id, uuid4(), {"yield": 0.9, "look": "solid"}, "integrated again"),
+        PERSON,
+    )
     row = kinds.training()[0]
     assert (row.outputs, row.replicates) == ({"yield": 0.9, "look": 2.0}, {})
 
@@ -185,9 +189,9 @@ def test_an_amendment_is_held_to_the_same_labels(kinds: Lab, outputs: dict[str, 
     id = uuid4()
     done = run(kinds, id=id)
     with pytest.raises(InvalidError) as caught:
-        amend.amend(kinds.store, id, uuid4(), outputs, "looked again", PERSON)
+        amend.amend(kinds.store, amend.Correction(id, uuid4(), outputs, "looked again"), PERSON)
     assert [each.field for each in caught.value.errors] == [field]
-    amend.amend(kinds.store, id, uuid4(), {"look": "solid"}, "looked again", PERSON)
+    amend.amend(kinds.store, amend.Correction(id, uuid4(), {"look": "solid"}, "looked again"), PERSON)
     assert kinds.values(done) == {"yield": 0.5, "look": 2.0}
 
 

@@ -193,7 +193,7 @@ class Laboratory(RuleBasedStateMachine):
     def amend_one(self, which: int) -> None:
         given, _ = one_of(self.sent, which)
         new, value = self.lab.ids.uuid(), 1000.0 + len(self.acknowledged)
-        done = amend.amend(self.lab.store, given.id, new, {"yield": value}, "typo", PERSON)
+        done = amend.amend(self.lab.store, amend.Correction(given.id, new, {"yield": value}, "typo"), PERSON)
         assert done.experiment is not None
         self.acknowledged[new] = {"yield": value}
         self.values.setdefault(done.experiment, {})["yield"] = value

@@ -45,7 +45,9 @@ def test_first_everything_then_only_what_is_new_changed_or_gone(lab: Lab) -> Non
 
     amend.withdraw(lab.store, wrong, lab.ids.uuid(), "the valve stood open", PERSON)
     known = lab.results(first)[0].id
-    amend.amend(lab.store, known, lab.ids.uuid(), {"yield": 0.9}, "a slip of the pen", PERSON)
+    amend.amend(
+        lab.store, amend.Correction(known, lab.ids.uuid(), {"yield": 0.9}, "a slip of the pen"), PERSON
+    )
     last = tell_newest(lab, news.mark)
     assert (last.whole, ids(last), last.gone) == (False, [first], [second])
     assert last.rows[0].outputs["yield"] == 0.9
@@ -66,7 +68,9 @@ def test_who_joins_what_it_was_told_has_the_whole(lab: Lab, seed: int) -> None:
             measured(lab, number, id=kept[-1])
         elif act < 0.75:
             again = {"yield": luck.random()}
-            amend.amend(lab.store, luck.choice(kept), lab.ids.uuid(), again, "again", PERSON)
+            amend.amend(
+                lab.store, amend.Correction(luck.choice(kept), lab.ids.uuid(), again, "again"), PERSON
+            )
         elif act < 0.9:
             old = kept.pop(luck.randrange(len(kept)))
             amend.withdraw(lab.store, old, lab.ids.uuid(), "wrong", PERSON)

@@ -310,7 +310,9 @@ def test_every_suggestion_can_be_computed_again_whatever_came_later(lab: Lab) ->
     relearn(lab, campaign)
     lab.suggest(campaign)
     run_all(lab)
-    amend.amend(lab.store, lab.results(1)[0].id, lab.ids.uuid(), {"yield": 0.01}, "typo", PERSON)
+    amend.amend(
+        lab.store, amend.Correction(lab.results(1)[0].id, lab.ids.uuid(), {"yield": 0.01}, "typo"), PERSON
+    )
     amend.withdraw(lab.store, lab.results(2)[0].id, lab.ids.uuid(), "wrong vial", PERSON)
     lab.number()
     lab.train(campaign)

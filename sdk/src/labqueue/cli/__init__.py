@@ -15,7 +15,7 @@ from typing import Any
 from labqueue.errors import LabqueueError, UnavailableError
 from labqueue.problem.numbers import did_you_mean
 
-from . import campaigns, decisions, doctor, edits, learners, models, pools, queues, serving, spools
+from . import campaigns, decisions, doctor, edits, learners, models, pools, queues, serving, spools, tables
 from .show import explain
 
 DESCRIPTION = "Labqueue: claim experiments, run them, never lose a result."
@@ -57,7 +57,19 @@ def parser() -> argparse.ArgumentParser:
     where = common.add_argument_group("server")
     where.add_argument("--url", help="the server's address (default: LABQUEUE_URL)")
     where.add_argument("--token", help="the token (default: LABQUEUE_TOKEN, which others cannot see)")
-    for part in (serving, learners, campaigns, edits, models, pools, queues, decisions, spools, doctor):
+    for part in (
+        serving,
+        learners,
+        campaigns,
+        tables,
+        edits,
+        models,
+        pools,
+        queues,
+        decisions,
+        spools,
+        doctor,
+    ):
         part.add(verbs, common)
     whole.commands = verbs.choices
     return whole
