@@ -59,13 +59,24 @@ def elsewhere_in(
     desk = Desk(tx, ids, actor, campaigns={campaign.id: campaign})
     desk.results = {each.id: each for each in tx.results.get([each.id for each in reports])}
     points = Points(tx, problem, [each.parameters for each in reports])
+    errors = [[] if problem.opaque else points.check(each.parameters) for each in reports]
+    firsts = {each.id: place for place, each in reversed(list(enumerate(reports)))}
+    fresh = [place for id, place in firsts.items() if id not in desk.results and not errors[place]]
+    fresh.sort()
+    planned = [None if problem.opaque else points.normal(reports[place].parameters) for place in fresh]
+    campaign, made = _make(tx, campaign, problem, [reports[place] for place in fresh], planned)
+    desk.campaigns[campaign.id] = campaign
+    desk.experiments = {each.id: each for each in made}
+    desk.known = {each.id: set() for each in made}
+    own = dict(zip(fresh, made, strict=True))
     recorded: list[Recorded] = []
-    for each in reports:
+    for place, each in enumerate(reports):
         prior = desk.results.get(each.id)
-        errors = [] if problem.opaque else points.check(each.parameters)
         if prior is not None:
             recorded.append(file(desk, each, prior.experiment_id))
-        elif errors:
+        elif place in own:
+            recorded.append(file(desk, each, own[place].id))
+        else:
             text = "Kept as it came, but it cannot be an experiment of this campaign."
             filed = result_of(
                 desk, each, None, Verdict.HELD, Outcome.MEASURED, reason=text, campaign=campaign
@@ -73,13 +84,8 @@ def elsewhere_in(
             desk.filed.append(filed)
             desk.results[each.id] = filed
             desk.readings.append([])
-            recorded.append(Recorded(each.id, Verdict.HELD, None, None, "invalid", text, tuple(errors)))
-        else:
-            planned = None if problem.opaque else points.normal(each.parameters)
-            campaign, made = _make(tx, campaign, problem, each, planned)
-            desk.campaigns[campaign.id] = campaign
-            desk.experiments[made.id], desk.known[made.id] = made, set()
-            recorded.append(file(desk, each, made.id))
+            wrong = tuple(errors[place])
+            recorded.append(Recorded(each.id, Verdict.HELD, None, None, "invalid", text, wrong))
     tx.campaigns.save(campaign)
     desk.write()
     return recorded
@@ -155,9 +161,13 @@ def _load(desk: Desk, targets: Sequence[int], reports: Sequence[Report]) -> None
 
 
 def _make(
-    tx: Transaction, campaign: r.Campaign, problem: Problem, given: Report, planned: r.Json
-) -> tuple[r.Campaign, r.Experiment]:
-    number = campaign.next_number
+    tx: Transaction,
+    campaign: r.Campaign,
+    problem: Problem,
+    reports: Sequence[Report],
+    planned: Sequence[r.Json],
+) -> tuple[r.Campaign, list[r.Experiment]]:
+    first = campaign.next_number
     made = tx.experiments.add(
         [
             r.Experiment(
@@ -173,11 +183,12 @@ def _make(
                 origin="person",
                 reason="run elsewhere",
                 problem_version=campaign.problem_version,
-                planned=planned,
+                planned=point,
                 payload=given.parameters if problem.opaque else None,
-                row=planned[ROW] if problem.pool is not None else None,
+                row=point[ROW] if problem.pool is not None else None,
                 ready=False,
             )
+            for number, (given, point) in enumerate(zip(reports, planned, strict=True), first)
         ]
-    )[0]
-    return replace(campaign, next_number=number + 1), made
+    )
+    return replace(campaign, next_number=first + len(made)), made
