@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from botorch.utils.multi_objective.box_decompositions.box_decomposition_list import BoxDecompositionList
 from botorch.utils.multi_objective.box_decompositions.non_dominated import FastNondominatedPartitioning
-from botorch.utils.safe_math import fatplus, logmeanexp
+from botorch.utils.safe_math import logmeanexp
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from .drawn import Drawn
 from .situation import Situation
@@ -34,17 +35,36 @@ def log_nehvi(situation: Situation) -> Callable[[Tensor], Tensor]:
     """
     drawn = Drawn.of(situation, situation.others(situation.front_baseline), _DRAWS, _LEAST_DRAWS, _PLACES)
     lower, upper = _boxes(situation, drawn.values)
+    taken = _of_two if lower.shape[-1] == 2 else _of_many
 
     def worth(inputs: Tensor) -> Tensor:
         samples = drawn.at(inputs.squeeze(-2))
-        values = situation.several(samples).unsqueeze(-2)  # (draws, places, batch, 1, objectives)
-        inside = fatplus(values - lower, tau=_SMOOTH)
-        sides = (inside - fatplus(values - upper, tau=_SMOOTH)).clamp_min(0.0)
-        value = sides.prod(dim=-1).sum(dim=-1).clamp_min(_LEAST).log()
+        value = taken(situation.several(samples), lower, upper).clamp_min(_LEAST).log()
         mean: Tensor = logmeanexp((value + situation.log_kept(samples)).flatten(0, 1), dim=0)
         return mean
 
     return worth
+
+
+def _of_many(values: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """Values (draws, places, batch, objectives) -> what they take of the boxes together: (draws, places, batch)."""
+    here = values.unsqueeze(-2)
+    sides = (_rounded(here - lower) - _rounded(here - upper)).clamp_min(0.0)
+    return sides.prod(dim=-1).sum(dim=-1)
+
+
+def _of_two(values: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """The same, of boxes that stand side by side, each open above: they share their edges."""
+    edges = torch.cat([lower[..., :1, 0], upper[..., 0]], dim=-1)
+    wide = _rounded(values[..., :1] - edges)
+    high = _rounded(values[..., 1:] - lower[..., 1])
+    return ((wide[..., :-1] - wide[..., 1:]).clamp_min(0.0) * high).sum(dim=-1)
+
+
+def _rounded(values: Tensor) -> Tensor:
+    """What BoTorch's fatplus gives, in half as many passes."""
+    tail = values.square().add_(_SMOOTH**2).reciprocal_()
+    return torch.add(softplus(values, beta=1 / _SMOOTH), tail, alpha=0.1 * _SMOOTH**3)
 
 
 def _boxes(situation: Situation, drawn: Tensor) -> tuple[Any, Any]:
