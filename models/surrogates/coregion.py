@@ -124,7 +124,7 @@ class Family:
             tensor(np.concatenate([known_noise(each, warp) for each, warp in pairs]), device),
             family[0].groups,
             None,
-            family[0].named,
+            family[0].listed,
         )
         of = np.repeat(np.arange(len(family)), [len(each) for each in family])
         return cls(task, torch.as_tensor(of, device=device), len(family))

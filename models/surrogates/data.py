@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from labqueue.problem import Output, Problem
+from labqueue.problem import Continuous, Output, Problem
 
 from .columns import Places
 from .encoding import Array, Encoding
@@ -41,7 +41,7 @@ class Data:
     noise    (rows,) standard deviation of each value, lab units; NaN where it is to be found
     groups   of each column: 0, 1, ...; the one-hot columns of a category parameter are one group
     classes  how many labels there are; 0 where the output is a number
-    named    do some columns belong to category parameters?
+    listed   is every parameter one of some values, with categories among them?
     name     of the output, where it is learnt with others
     family   the rows of all numbers that are learnt together, this one's among them, by name; empty: it is learnt alone
     """
@@ -51,7 +51,7 @@ class Data:
     noise: Array
     groups: tuple[int, ...]
     classes: int = 0
-    named: bool = False
+    listed: bool = False
     name: str = ""
     family: Mapping[str, Data] = field(default_factory=dict)
 
@@ -105,10 +105,15 @@ def datasets(problem: Problem, space: Space, rows: Sequence[Observation]) -> dic
             np.array(found[each.name][2]),
             groups(space),
             len(each.classes),
-            isinstance(space, Encoding) and any(isinstance(column, Places) for column in space.columns),
+            isinstance(space, Encoding) and _listed(problem, space),
         )
         for each in outputs
     }
+
+
+def _listed(problem: Problem, space: Encoding) -> bool:
+    names = any(isinstance(column, Places) for column in space.columns)
+    return names and not any(isinstance(each, Continuous) for each in problem.parameters)
 
 
 def related(data: Mapping[str, Data]) -> dict[str, Data]:

@@ -105,7 +105,7 @@ def task(data: Data, warp: Warp, kernel: str, device: str, sparsity: float | Non
         tensor(known_noise(data, warp), device),
         data.groups,
         sparsity,
-        data.named,
+        data.listed,
     )
 
 

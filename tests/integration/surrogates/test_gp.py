@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,13 @@ from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.priors import GammaPrior, LogNormalPrior
 
-from models.surrogates import gp, likelihood
-from models.surrogates.data import Data
+from labqueue.problem import Problem
+from models.surrogates import design, gp, likelihood
+from models.surrogates.data import Data, datasets
+from models.surrogates.encoding import Encoding
 from models.surrogates.kinds import gp as kind
 from models.surrogates.likelihood import MATERN, RBF, Task
+from models.surrogates.values import Observation
 from models.surrogates.warps import candidates
 
 INPUTS = np.random.default_rng(4).random((14, 3))
@@ -139,3 +143,33 @@ def test_replicates_average_out() -> None:
 def test_a_density_that_is_no_number_has_no_peak() -> None:
     task = standardised()
     assert likelihood.climb(replace(task, targets=torch.full_like(task.targets, math.nan)), [None]) is None
+
+
+@pytest.mark.parametrize(
+    ("others", "listed"),
+    [
+        ([{"kind": "discrete", "values": [1, 2, 5]}, {"kind": "integer", "low": 0, "high": 9}], True),
+        ([{"kind": "continuous", "low": 0, "high": 1}], False),
+        ([{"kind": "continuous", "low": 0, "high": 1}, {"kind": "discrete", "values": [1, 2, 5]}], False),
+    ],
+)
+def test_the_output_may_reach_far_where_every_parameter_is_one_of_some_values(
+    others: list[dict[str, Any]], listed: bool
+) -> None:
+    named = {"name": "solvent", "kind": "categorical", "categories": ["a", "b", "c"]}
+    for parameters, expected in (
+        ([named, *others], listed),
+        (others, False),
+    ):
+        problem = Problem.from_json(
+            {
+                "parameters": [{"name": f"p{place}", **each} for place, each in enumerate(parameters)],
+                "outputs": [{"name": "y"}],
+                "objectives": [{"output": "y"}],
+            }
+        )
+        points = design.points(Encoding(problem), 1, 0, 5)
+        rows = [Observation(point, {"y": float(place)}) for place, point in enumerate(points)]
+        data = datasets(problem, Encoding(problem), rows)["y"]
+        found = gp.task(data, candidates(data.values)[0], RBF, "cpu").scale_prior
+        assert found == (likelihood.LISTED_SCALE_PRIOR if expected else likelihood.SCALE_PRIOR)
