@@ -10,6 +10,7 @@ PYTHON = $(firstword $(foreach p,python3 python3.11 python3.12 python3.13 python
 	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 BIN := .venv/bin
 READY := .venv/.ready
+FRONTS := fronts/amlro fronts/physicsnemo
 PIP := -m pip --disable-pip-version-check
 # Each test process has servers of its own: four of them are enough for any machine.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4
@@ -53,6 +54,7 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 	cd sdk && ../$(BIN)/mypy
+	for front in $(FRONTS); do (cd $$front && ../../$(BIN)/mypy) || exit 1; done
 
 imports: $(READY)
 	$(BIN)/lint-imports
@@ -71,11 +73,11 @@ clean:
 	.bench-learning-venv/bin/python $(PIP) install --quiet --quiet -c constraints.txt -r benchmarks/learning/peers.txt
 	@touch $@
 
-$(READY): constraints.txt pyproject.toml sdk/pyproject.toml
+$(READY): constraints.txt pyproject.toml sdk/pyproject.toml $(FRONTS:%=%/pyproject.toml)
 	@test -n '$(PYTHON)' || { echo 'Labqueue needs Python 3.11 or newer, and none was found here' \
 		"(python3 is $$(python3 --version 2>&1)). Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(BIN)/python $(PIP) --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { \
 		echo 'This Python cannot make environments. On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 	@echo 'Installing into .venv; the first time takes some minutes.'
-	$(BIN)/python $(PIP) install --quiet --quiet -c constraints.txt -e ./sdk -e '.[learn,demo,dev]'
+	$(BIN)/python $(PIP) install --quiet --quiet -c constraints.txt -e ./sdk $(FRONTS:%=-e ./%) -e '.[learn,demo,dev]'
 	@touch $@

@@ -89,7 +89,8 @@ async def in_process(context: Context, app: FastAPI | None = None, **options: An
 def served(context: Context, port: int = 0) -> Iterator[str]:
     """The application on a loopback port (that one, or any), in a thread; yields its address."""
     app = create(context)
-    listener = socket.socket()
+    # Named as TCP, or asyncio leaves small answers waiting for the other side (Nagle): 44 ms each.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     listener.listen(1024)

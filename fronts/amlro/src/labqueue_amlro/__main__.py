@@ -1,0 +1,9 @@
+"""python -m labqueue_amlro script.py"""
+
+from __future__ import annotations
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,3 @@
+"""The modules that AMLRO's programs import; `labqueue_amlro.install` gives them AMLRO's names."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""amlro.const: the names of the files."""
+
+from labqueue_amlro.const import *

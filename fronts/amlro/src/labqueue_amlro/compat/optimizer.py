@@ -1,0 +1,3 @@
+"""amlro.optimizer: programs import by a star, and use what comes along, so each module has all names."""
+
+from labqueue_amlro.compat.names import *
