@@ -89,9 +89,8 @@ def test_the_learner_of_the_page_teaches_its_campaign(folder: Path, url: str) ->
             done = client.experiments("couplings", "completed")
             return [each for each in done if each["reason"].startswith("near the best")]
 
-        until(lambda: len(near()) >= 5, folder)
-        shown = client.campaign("couplings")
-        assert shown["model_version"] >= 3 and shown["learner"]["asked"] is True
+        until(lambda: len(near()) >= 5 and client.campaign("couplings")["model_version"] >= 3, folder)
+        assert client.campaign("couplings")["learner"]["asked"] is True
         assert client.models("couplings")[-1]["metrics"].keys() == {"best"}
         assert "nearest is there" in run(folder, "labqueue campaign show couplings", url)
         learner.terminate()
