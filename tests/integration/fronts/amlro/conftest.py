@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -18,8 +17,6 @@ from api import context_for, served, settings_for
 from labqueue.client import Client
 
 ROOT = Path(__file__).parents[4]
-if importlib.util.find_spec("labqueue_amlro") is None:
-    sys.path.insert(0, str(ROOT / "fronts" / "amlro" / "src"))
 
 #: Two numbers, one of them whole, and a category.
 CONFIG: dict[str, Any] = {

@@ -22,20 +22,15 @@ COMMANDS = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Every program of the page under its own name, and the command, also where the wheel is not installed."""
+    """Every program of the page under its own name."""
     for name, text in re.findall(r"```python\n# (\S+)\n(.*?)```", PAGE, re.DOTALL):
         (tmp_path / name).write_text(text)
-    (tmp_path / "bin").mkdir()
-    command = tmp_path / "bin" / "labqueue-amlro"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m labqueue_amlro "$@"\n')
-    command.chmod(0o755)
     return tmp_path
 
 
 def shell(folder: Path, url: str, line: str) -> str:
     environ = {
-        "PATH": os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "PYTHONPATH": str(ROOT / "fronts" / "amlro" / "src"),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "HOME": str(folder),
         "LABQUEUE_URL": url,
         "OMP_NUM_THREADS": "1",

@@ -12,10 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[4] / "fronts" / "amlro" / "src"))
 
 import labqueue_amlro.compat.optimizer  # noqa: F401
 from labqueue_amlro import cli, locks

@@ -1,4 +1,4 @@
-"""The front and its example on the path, and a Labqueue of the test's own with a janitor."""
+"""The example of the front on the path, and a Labqueue of the test's own with a janitor."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from servers import Servers
 from whole import Whole
 
 ROOT = Path(__file__).parents[4]
-SOURCE = ROOT / "fronts" / "physicsnemo" / "src"
 MOONS = ROOT / "examples" / "moons"
-for folder in (SOURCE, MOONS, Path(__file__).parent):
+for folder in (MOONS, Path(__file__).parent):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

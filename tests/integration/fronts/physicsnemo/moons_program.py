@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[4]
-sys.path[:0] = [str(ROOT / "fronts" / "physicsnemo" / "src"), str(ROOT / "examples" / "moons")]
+sys.path.insert(0, str(ROOT / "examples" / "moons"))
 
 import run
 import strategies

@@ -16,10 +16,9 @@ PATIENCE = 240.0
 
 
 def environ(folder: Path, url: str) -> dict[str, str]:
-    paths = [ROOT / "fronts" / "physicsnemo" / "src", ROOT / "examples" / "moons"]
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("LABQUEUE_")},
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "PYTHONPATH": str(ROOT / "examples" / "moons"),
         "LABQUEUE_URL": url,
         "XDG_STATE_HOME": str(folder / "state"),
         "OMP_NUM_THREADS": "1",
