@@ -36,6 +36,8 @@ class Visit:
     holder   this process; one holds the learner's seat at a time, and others of that name stand by
     learner  the name it goes by; "": the one that the campaign's strategy names
     trains   has it a state to be trained?
+    sat      did this very question, asked again while it waits, hold the seat before? Then a process without it has
+             left meanwhile, and its question is not to bring it back
     """
 
     campaign: str
@@ -43,6 +45,7 @@ class Visit:
     learner: str = ""
     trains: bool = True
     versions: Mapping[str, str] = field(default_factory=dict)
+    sat: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,25 +63,33 @@ class Work:
         return f"{self.job.kind}.{self.job.fence}"
 
 
-def ask(store: Store, visit: Visit) -> Work | str:
-    """Work that is due, or, in a sentence, why there is none. Asked again by the same process it is the same work.
+@dataclass(frozen=True)
+class Idle:
+    """Why there is no work, in a sentence. `sits`: the process has the learner's seat and may wait for some."""
+
+    why: str
+    sits: bool = True
+
+
+def ask(store: Store, visit: Visit) -> Work | Idle:
+    """Work that is due, or why there is none. Asked again by the same process it is the same work.
 
     Raises ConflictError where the campaign's learner has another name.
     """
     with store.begin() as tx:
         why = _sit(tx, visit)
         if why:
-            return why
+            return Idle(why, sits=False)
     with store.begin() as tx:
         campaign = campaign_of(tx, visit.campaign)
         who, seat = asked(tx, campaign), tx.seats.get(campaign.id)
         if not who.learner:
-            return _why_not_asked(who)
+            return Idle(_why_not_asked(who))
         if campaign.state != "active":
-            return f"The campaign is {campaign.state}."
+            return Idle(f"The campaign is {campaign.state}.")
         if seat is None or seat.holder != visit.holder:
-            return "Another process of this learner came first."
-        return _held(tx, campaign, who, visit) or _due(tx, who, seat) or "Nothing is due."
+            return Idle("Another process of this learner came first.", sits=False)
+        return _held(tx, campaign, who, visit) or _due(tx, who, seat) or Idle("Nothing is due.")
 
 
 def renew(store: Store, campaign_name: str, lease: str) -> datetime:
@@ -182,6 +193,8 @@ def _sit(tx: Transaction, visit: Visit) -> str:
     seat = tx.seats.lock(campaign.id)
     if heard(seat, strategy, tx) and seat.holder != visit.holder:
         return "Another process of this learner works; this one stands by."
+    if visit.sat and seat.holder != visit.holder:
+        return "This process has left."
     if (seat.name, seat.holder) != (strategy.learner, visit.holder):
         known = seat if seat.name == strategy.learner else r.Seat(campaign.id, strategy.learner)
         fresh = replace(known, holder=visit.holder, failures=0, error="", failed_at=None)

@@ -203,7 +203,7 @@ def test_a_campaign_is_taught_from_elsewhere(campus: Campus) -> None:
     assert (shown["live"], shown["asked"], shown["failures"], shown["instead"]) == (True, True, 0, "")
     assert campus.work() == set(), "our workers have nothing to do"
     assert re.fullmatch(r"taught 3 \d+ 0", process.stop())
-    assert campus.shown()["live"] is False
+    campus.until(lambda: campus.shown()["live"] is False, "it is known to be gone")
 
 
 def test_killed_in_the_middle_of_suggesting_nothing_is_lost(campus: Campus) -> None:

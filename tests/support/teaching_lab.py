@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from flow_lab import Lab, point
@@ -25,8 +26,10 @@ class Pupil:
         self.lab, self.luck = lab, random.Random(holder)
         self.visit = teach.Visit("snar", holder, name, trains, {"own": "1.0"})
 
-    def ask(self) -> teach.Work | str:
-        return teach.ask(self.lab.store, self.visit)
+    def ask(self, *, sat: bool = False) -> teach.Work | str:
+        """Work, or why there is none."""
+        found = teach.ask(self.lab.store, replace(self.visit, sat=sat))
+        return found.why if isinstance(found, teach.Idle) else found
 
     def work(self, kind: str) -> teach.Work:
         work = self.ask()

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import time
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -119,25 +120,26 @@ async def ask_for_work(campaign: Named, call: Admitted) -> Response:
     body = await call.read(WorkBody)
     visit = teach.Visit(campaign, body.holder, body.learner or "", body.trains, body.versions)
     found = await _wait_for_work(call, visit, time.monotonic() + body.wait)
-    if isinstance(found, str):
-        return Json({"work": None, "reason": found})
+    if isinstance(found, teach.Idle):
+        return Json({"work": None, "reason": found.why})
     return Json({"work": _work(found), "reason": None})
 
 
-async def _wait_for_work(call: Call, visit: teach.Visit, until: float) -> teach.Work | str:
+async def _wait_for_work(call: Call, visit: teach.Visit, until: float) -> teach.Work | teach.Idle:
     known = await call.run(find_campaign, call.store, visit.campaign)
     with call.hub.topics.watch(("campaign", known.id)) as watch:
         found = await call.act(teach.ask, call.store, visit)
-        if not isinstance(found, str) or time.monotonic() >= until:
+        if isinstance(found, teach.Work) or time.monotonic() >= until:
             return found
         async with call.client() as gone:
-            while isinstance(found, str) and (left := until - time.monotonic()) > 0:
+            while isinstance(found, teach.Idle) and (left := until - time.monotonic()) > 0:
                 await watch.wait(min(left, LOOK), gone)
                 if gone.done() or call.hub.closing:
                     break
                 await asyncio.sleep(PAUSE)
+                visit = replace(visit, sat=visit.sat or found.sits)
                 found = await call.act(teach.ask, call.store, visit)
-            if gone.done() and not isinstance(found, str):
+            if gone.done() and isinstance(found, teach.Work):
                 # Nobody is there to read it: the next one to ask need not wait for the lease to end.
                 await call.run(teach.give_back, call.store, visit.campaign, found.lease)
     return found

@@ -204,6 +204,18 @@ def test_two_of_a_name_one_works_and_the_other_stands_by(lab: Lab) -> None:
     assert len(second.give(again)) == 2
 
 
+def test_a_question_that_still_waits_does_not_bring_back_a_process_that_left(lab: Lab) -> None:
+    campaign(lab)
+    first, second = Pupil(lab, "p1"), Pupil(lab, "p2")
+    first.suggest()
+    assert first.nothing() == "Nothing is due."
+    teach.leave(lab.store, "snar", "p1")
+    assert first.ask(sat=True) == "This process has left."
+    assert second.nothing() == "Nothing is due.", "the seat is free"
+    teach.leave(lab.store, "snar", "p2")
+    assert first.ask(sat=False) == "Nothing is due.", "a question of its own brings it back"
+
+
 def test_a_process_that_died_is_followed_by_the_next_and_nothing_is_lost(lab: Lab) -> None:
     campaign(lab)
     first, second = Pupil(lab, "p1"), Pupil(lab, "p2")
