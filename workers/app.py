@@ -33,6 +33,7 @@ def create_app(settings: Settings) -> Celery:
     app = Celery("labqueue", set_as_current=False)
     app.conf.update(configuration(settings))
     app.conf.update(
+        # No command is taken before the last one is over: another worker may be free for it.
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         # A lost child is not told to Celery: a task that kills its worker would go round for ever. The flow

@@ -33,6 +33,45 @@ def create() -> None:
         comment="Files that are kept; the bytes lie elsewhere under the same name.",
     )
     op.create_table(
+        "documents",
+        sa.Column(
+            "id",
+            sa.BigInteger(),
+            sa.Identity(),
+            nullable=False,
+            comment="The order in which they were first put.",
+        ),
+        sa.Column(
+            "kind",
+            sa.Text(),
+            nullable=False,
+            comment="What it is; the edge that keeps such documents chose the word.",
+        ),
+        sa.Column(
+            "parent", sa.Text(), nullable=False, comment="Of which it is a part; documents are listed by it."
+        ),
+        sa.Column("name", sa.Text(), nullable=False, comment="Within kind and parent."),
+        sa.Column("body", JSONB(), nullable=False, comment="Whatever the edge keeps."),
+        sa.Column(
+            "changed_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+            comment="When it was last put.",
+        ),
+        sa.Column(
+            "created_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+            comment="When the row was written, by the database's clock.",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("documents_pk")),
+        sa.UniqueConstraint("kind", "parent", "name", name=op.f("documents_kind_parent_name_key")),
+        comment="What an edge remembers beside the flow, such as the sessions of a front.",
+        postgresql_with=HOT,
+    )
+    op.create_table(
         "instruments",
         sa.Column("name", sa.Text(), nullable=False, comment="Named by the lab; outlives its adapters."),
         sa.Column(
@@ -220,4 +259,5 @@ def drop() -> None:
     op.drop_table("liveness")
     op.drop_table("leases")
     op.drop_table("instruments")
+    op.drop_table("documents")
     op.drop_table("artifacts")

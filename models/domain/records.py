@@ -401,6 +401,19 @@ class Token:
 
 
 @dataclass(frozen=True)
+class Document:
+    """What an edge remembers beside the flow: of some kind, part of something, under a name."""
+
+    kind: str
+    parent: str
+    name: str
+    body: Json
+    id: int = 0
+    changed_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Artifact:
     """Bytes kept under their SHA-256."""
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from .metadata import CLOCK, HOT, METADATA, big, created, json, many, one_of, serial, time, uuid, whole, words
 
@@ -90,6 +97,21 @@ webhooks = Table(
     ForeignKeyConstraint(["campaign_id"], ["campaigns.id"]),
     one_of("state", ["active", "paused"]),
     comment="URLs that hear of events.",
+)
+
+documents = Table(
+    "documents",
+    METADATA,
+    serial("id", "The order in which they were first put."),
+    words("kind", "What it is; the edge that keeps such documents chose the word."),
+    words("parent", "Of which it is a part; documents are listed by it."),
+    words("name", "Within kind and parent."),
+    json("body", "Whatever the edge keeps."),
+    time("changed_at", "When it was last put.", nullable=False, server_default=CLOCK),
+    created(),
+    UniqueConstraint("kind", "parent", "name"),
+    postgresql_with=HOT,
+    comment="What an edge remembers beside the flow, such as the sessions of a front.",
 )
 
 liveness = Table(

@@ -54,6 +54,7 @@ def make_server(app: FastAPI, **options: Any) -> ApiServer:
             "timeout_graceful_shutdown": STOP_SECONDS,
             "timeout_keep_alive": 75,
             "backlog": 2048,
+            "ws": "websockets-sansio",
             **options,
         },
     )

@@ -23,10 +23,6 @@ COMMANDS = ("train", "suggest", "inquire", "notify")
 #: No more commands than this wait in a queue: nobody takes them, and what is due will still be due later.
 WAITING_LIMIT = 1000
 
-#: A message that its worker has not confirmed for so long is delivered again. Longer tasks run on; their
-#: copies find in Postgres that somebody is at it.
-VISIBILITY_SECONDS = 60
-
 
 def task_name(command: str) -> str:
     return f"labqueue.{command}"
@@ -36,10 +32,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """What both ends of Celery must agree on. JSON alone is sent and accepted; no answers, no remote control."""
     options: dict[str, Any] = {
         "global_keyprefix": streams.CELERY,
-        "visibility_timeout": VISIBILITY_SECONDS,
-        "unacked_restore_interval": 5,
-        "unacked_restore_throttle": 1,
-        "unacked_mutex_expire": 30,
+        # What a worker has taken is gone from Redis. Kept there until it is confirmed, it would be delivered again
+        # during each long training; and a worker that cannot confirm, because Redis died, never hears another.
+        "ack_emulation": False,
         "socket_timeout": SOCKET_SECONDS,
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_keepalive": True,

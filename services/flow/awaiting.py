@@ -40,7 +40,7 @@ def await_training(
         )
         inquiry = r.Inquiry(ids.uuid(), campaign.id, KIND, {"data_revision": campaign.data_revision}, actor)
         lesson = who.learner != "" and lesson_due(tx, who.campaign, job)
-        waits = running or lesson or training_due(who.campaign, job)
+        waits = running or lesson or training_due(who.campaign, job, awaited=True)
         if not waits and (who.campaign.model_version == 0 or job.error):
             raise ConflictError(_why_never(who.campaign, job))
         inquiry = tx.inquiries.add(inquiry, seconds=seconds)
@@ -48,6 +48,11 @@ def await_training(
         if not waits:
             inquiry = _end(tx, inquiry, tx.models.get(campaign.id, who.campaign.model_version), "")
     return inquiry
+
+
+def awaited(tx: Transaction, campaign_id: int) -> bool:
+    """Does somebody wait for a training of this campaign?"""
+    return any(each.kind == KIND and each.campaign_id == campaign_id for each in tx.inquiries.due())
 
 
 def tell_waiting(tx: Transaction, campaign_id: int, job: r.Job, model: r.Model | None, error: str) -> None:

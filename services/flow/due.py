@@ -11,6 +11,7 @@ from services.ports import Store, Transaction
 
 from .asking import asked, found_by
 from .awaiting import KIND as TRAIN
+from .awaiting import awaited
 from .planning import NOTHING, training_due, wanted
 
 #: A command that brought nothing about within this time is issued again.
@@ -66,7 +67,7 @@ def _learning(tx: Transaction, campaign: r.Campaign) -> list[Command]:
         return []
     campaign, commands = who.campaign, []
     train = found_by(tx.jobs.get(campaign.id, "train"), "")
-    if training_due(campaign, train) and _free(train, now):
+    if training_due(campaign, train, awaited=awaited(tx, campaign.id)) and _free(train, now):
         tx.jobs.save(tx.jobs.lock(campaign.id, "train"), issued=True)
         commands.append(Command("train", campaign.id))
     suggest = tx.jobs.get(campaign.id, "suggest")

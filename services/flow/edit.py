@@ -58,43 +58,57 @@ def change_problem(
     wish = None if strategy is None else Strategy.from_json(strategy)
     check_feasible(new)
     with store.begin() as tx:
-        campaign = campaign_of(tx, name, lock=True)
-        check_unfinished(campaign)
-        old = problem_of(campaign)
-        new = _same_pool(old, new)
-        if version not in (None, campaign.problem_version) and new != old:
-            raise ConflictError(
-                f"The problem of campaign {name!r} is at version {campaign.problem_version} by now, not {version}. "
-                "Look at it and edit that one."
-            )
-        used = strategy_of(campaign) if wish is None else wish
-        check_together(new, used)
-        if wish is not None:
-            campaign = with_strategy(tx, campaign, wish, reason, actor)
-        if new == old:
-            tx.campaigns.save(campaign)
-            return Edited(campaign)
-        if looks_back(old, new):
-            _check_past(tx, campaign, old, new)
-        campaign = replace(campaign, problem=new.to_json(), problem_version=campaign.problem_version + 1)
-        tx.campaigns.save(campaign)
-        tx.campaigns.add_version(
-            campaign.id, "problem", campaign.problem_version, campaign.problem, actor, reason
+        return change_problem_in(tx, name, new, reason, actor, strategy=wish, version=version)
+
+
+def change_problem_in(
+    tx: Transaction,
+    name: str,
+    new: Problem,
+    reason: str,
+    actor: str,
+    *,
+    strategy: Strategy | None = None,
+    version: int | None = None,
+) -> Edited:
+    """The same within a transaction, for a problem that can be kept at all (`check_feasible`)."""
+    campaign = campaign_of(tx, name, lock=True)
+    check_unfinished(campaign)
+    old = problem_of(campaign)
+    new = _same_pool(old, new)
+    if version not in (None, campaign.problem_version) and new != old:
+        raise ConflictError(
+            f"The problem of campaign {name!r} is at version {campaign.problem_version} by now, not {version}. "
+            "Look at it and edit that one."
         )
-        for parameter, value in introduced(old, new).items():
-            tx.experiments.introduce(campaign.id, parameter, value)
-        if set(old.output_names) - set(new.output_names):
-            _wait_no_longer(tx, campaign, new, actor)
-        superseded, outside = _hold_against(tx, campaign, new, reason, actor)
-        data = {
-            "version": campaign.problem_version,
-            "reason": reason,
-            "superseded": [each.code for each in superseded],
-            "outside": [each.experiment.code for each in outside],
-        }
-        # The same results mean something else now: a training is due.
-        event = r.Event("campaign.problem_changed", actor, campaign_id=campaign.id, data=data, teaches=True)
-        tx.events.add([event])
+    used = strategy_of(campaign) if strategy is None else strategy
+    check_together(new, used)
+    if strategy is not None:
+        campaign = with_strategy(tx, campaign, strategy, reason, actor)
+    if new == old:
+        tx.campaigns.save(campaign)
+        return Edited(campaign)
+    if looks_back(old, new):
+        _check_past(tx, campaign, old, new)
+    campaign = replace(campaign, problem=new.to_json(), problem_version=campaign.problem_version + 1)
+    tx.campaigns.save(campaign)
+    tx.campaigns.add_version(
+        campaign.id, "problem", campaign.problem_version, campaign.problem, actor, reason
+    )
+    for parameter, value in introduced(old, new).items():
+        tx.experiments.introduce(campaign.id, parameter, value)
+    if set(old.output_names) - set(new.output_names):
+        _wait_no_longer(tx, campaign, new, actor)
+    superseded, outside = _hold_against(tx, campaign, new, reason, actor)
+    data = {
+        "version": campaign.problem_version,
+        "reason": reason,
+        "superseded": [each.code for each in superseded],
+        "outside": [each.experiment.code for each in outside],
+    }
+    # The same results mean something else now: a training is due.
+    event = r.Event("campaign.problem_changed", actor, campaign_id=campaign.id, data=data, teaches=True)
+    tx.events.add([event])
     return Edited(campaign, tuple(superseded), tuple(outside))
 
 

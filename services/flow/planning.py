@@ -39,9 +39,11 @@ class Want:
 NOTHING = Want(0, 0)
 
 
-def training_due(campaign: r.Campaign, job: r.Job) -> bool:
-    """Is there something to learn that no training has seen, successful or not?"""
-    if campaign.state == "finished" or strategy_of(campaign).method != BAYESIAN:
+def training_due(campaign: r.Campaign, job: r.Job, *, awaited: bool = False) -> bool:
+    """Is there something to learn that no training has seen, successful or not? `awaited`: somebody asked for the
+    model; where the caller chooses, nobody else needs one."""
+    method = strategy_of(campaign).method
+    if campaign.state == "finished" or not (method == BAYESIAN or (method == CALLER and awaited)):
         return False
     if campaign.accepted < FEWEST_ROWS:
         return False

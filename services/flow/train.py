@@ -12,7 +12,7 @@ from models.domain import records as r
 from services.ports import Fitted, Learner, Store, Transaction
 
 from .asking import asked, found_by
-from .awaiting import tell_waiting
+from .awaiting import awaited, tell_waiting
 from .holding import LEASE, KeepAlive, no_keeping, renewal
 from .judging import FAULTS, said
 from .planning import DEATHS, FEWEST_ROWS, training_due
@@ -69,7 +69,7 @@ def take(tx: Transaction, campaign_id: int, holder: str) -> tuple[r.Campaign, r.
     if campaign is None:
         return None
     who = asked(tx, campaign)
-    if who.learner or not training_due(who.campaign, job):
+    if who.learner or not training_due(who.campaign, job, awaited=awaited(tx, campaign.id)):
         return None
     campaign = who.campaign
     if job.deadline is not None and job.deadline > tx.now():

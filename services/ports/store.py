@@ -313,6 +313,27 @@ class Artifacts(Protocol):
         """The same bytes twice are one."""
 
 
+class Documents(Protocol):
+    """What edges keep beside the flow; the flow itself reads none."""
+
+    def get(self, kind: str, parent: str, name: str) -> r.Document | None: ...
+    def lock(self, kind: str, parent: str, name: str) -> r.Document | None:
+        """Held against other writers until the transaction ends."""
+
+    def put(self, documents: Sequence[r.Document]) -> None:
+        """Creates them or replaces their bodies; all of different names."""
+
+    def add(self, document: r.Document) -> bool:
+        """False where there is one of that name, which stays as it is."""
+
+    def remove(self, kind: str, parent: str, name: str) -> bool: ...
+    def clear(self, kind: str, parent: str) -> int:
+        """Removes all of a parent. How many."""
+
+    def all(self, kind: str, parent: str | None = None) -> list[r.Document]:
+        """In the order in which they were first put. `parent` None: of every parent."""
+
+
 class Pools(Protocol):
     def add(self, pool: r.Pool, rows: Iterable[Sequence[PoolRow]]) -> r.Pool:
         """As the next version of its name. `rows` in parts; they are not asked for where the same file's are known.
@@ -403,6 +424,8 @@ class Transaction(Protocol):
     def tokens(self) -> Tokens: ...
     @property
     def artifacts(self) -> Artifacts: ...
+    @property
+    def documents(self) -> Documents: ...
     @property
     def pools(self) -> Pools: ...
     @property

@@ -10,6 +10,7 @@ from functools import cached_property
 from labqueue.errors import UnavailableError
 
 from .campaigns import PostgresCampaigns, PostgresQueues
+from .documents import PostgresDocuments
 from .driver import Driver
 from .engine import make_engine, session_sql
 from .errors import connecting
@@ -100,6 +101,10 @@ class PostgresTransaction:
     @cached_property
     def artifacts(self) -> PostgresArtifacts:
         return PostgresArtifacts(self._session)
+
+    @cached_property
+    def documents(self) -> PostgresDocuments:
+        return PostgresDocuments(self._session)
 
     @cached_property
     def pools(self) -> PostgresPools:

@@ -220,6 +220,38 @@ def test_the_same_bytes_twice_are_one_artifact(world: World) -> None:
         assert tx.artifacts.get("cd" * 32) is None
 
 
+def test_documents_are_put_replaced_listed_and_removed(world: World) -> None:
+    one, two = r.Document("note", "a", "first", {"x": [1, None]}), r.Document("note", "a", "second", "text")
+    with world.store.begin() as tx:
+        tx.documents.put([one, two])
+        assert tx.documents.add(r.Document("note", "b", "first", 3)) is True
+        assert tx.documents.add(replace(one, body="other")) is False
+        assert tx.documents.get("note", "a", "third") is None and tx.documents.all("memo") == []
+    with world.store.begin() as tx:
+        kept = tx.documents.get("note", "a", "first")
+        assert kept is not None and kept.id > 0 and None not in (kept.created_at, kept.changed_at)
+        assert kept == replace(one, id=kept.id, created_at=kept.created_at, changed_at=kept.changed_at)
+        assert tx.documents.lock("note", "a", "first") == kept
+        assert tx.documents.lock("note", "c", "first") is None
+    world.advance(1.0)
+    with world.store.begin() as tx:
+        tx.documents.put([replace(one, body={"x": 2}), r.Document("note", "a", "third", [])])
+    with world.store.begin() as tx:
+        listed = tx.documents.all("note", "a")
+        assert [each.name for each in listed] == ["first", "second", "third"], (
+            "in the order of their first put"
+        )
+        assert [each.body for each in listed] == [{"x": 2}, "text", []]
+        first = listed[0]
+        assert first.changed_at is not None and first.created_at is not None
+        assert (first.changed_at - first.created_at).total_seconds() >= 1.0
+        assert [each.body for each in tx.documents.all("note")] == [{"x": 2}, "text", 3, []]
+        assert tx.documents.remove("note", "a", "second") is True
+        assert tx.documents.remove("note", "a", "second") is False
+        assert tx.documents.clear("note", "a") == 2 and tx.documents.clear("note", "a") == 0
+        assert [each.parent for each in tx.documents.all("note")] == ["b"]
+
+
 def test_webhooks_are_kept_changed_and_removed(world: World, fill: Filler) -> None:
     with world.store.begin() as tx:
         campaign = fill.campaign(tx)

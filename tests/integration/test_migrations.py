@@ -17,7 +17,18 @@ from store_world import Filler
 from labqueue.errors import InvalidError, UnavailableError
 from models.domain import records
 from models.tables import METADATA
-from services.store import campaigns, events, experiments, learning, migrate, operations, pools, results, runs
+from services.store import (
+    campaigns,
+    documents,
+    events,
+    experiments,
+    learning,
+    migrate,
+    operations,
+    pools,
+    results,
+    runs,
+)
 from services.store.engine import plain_engine
 from services.store.postgres import PostgresStore
 from services.store.rows import Shape
@@ -76,7 +87,7 @@ def test_every_table_and_column_says_what_it_guarantees() -> None:
 
 
 def test_every_record_has_a_column_for_each_field() -> None:
-    modules = (campaigns, events, experiments, learning, operations, pools, results, runs)
+    modules = (campaigns, documents, events, experiments, learning, operations, pools, results, runs)
     shapes = [each for module in modules for each in vars(module).values() if isinstance(each, Shape)]
     kept = {shape.record for shape in shapes}
     values = {each for each in vars(records).values() if isinstance(each, type) and is_dataclass(each)}

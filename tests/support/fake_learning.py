@@ -1,8 +1,9 @@
-"""Jobs, models, seats of learners, suggestions, inquiries, tokens, artifacts, webhooks and signs of life, in memory."""
+"""In memory: jobs, models, seats of learners, suggestions, inquiries, tokens, artifacts, documents, webhooks and signs
+of life."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -191,6 +192,52 @@ class FakeArtifacts(Port):
     def add(self, artifact: r.Artifact) -> None:
         at = artifact.created_at or self.clock.now()
         self.rows.artifacts.setdefault(artifact.sha256, replace(artifact, created_at=at))
+
+
+class FakeDocuments(Port):
+    def get(self, kind: str, parent: str, name: str) -> r.Document | None:
+        return self.rows.documents.get((kind, parent, name))
+
+    lock = get
+
+    def put(self, documents: Sequence[r.Document]) -> None:
+        now = self.clock.now()
+        for each in documents:
+            key = (each.kind, each.parent, each.name)
+            if key in self.rows.documents:
+                self.rows.documents[key] = replace(self.rows.documents[key], body=each.body, changed_at=now)
+            else:
+                self.add(each)
+
+    def add(self, document: r.Document) -> bool:
+        key = (document.kind, document.parent, document.name)
+        if key in self.rows.documents:
+            return False
+        now = self.clock.now()
+        self.rows.documents[key] = replace(
+            document,
+            id=self.rows.next("documents"),
+            changed_at=document.changed_at or now,
+            created_at=document.created_at or now,
+        )
+        return True
+
+    def remove(self, kind: str, parent: str, name: str) -> bool:
+        return self.rows.documents.pop((kind, parent, name), None) is not None
+
+    def clear(self, kind: str, parent: str) -> int:
+        gone = [key for key in self.rows.documents if key[:2] == (kind, parent)]
+        for key in gone:
+            del self.rows.documents[key]
+        return len(gone)
+
+    def all(self, kind: str, parent: str | None = None) -> list[r.Document]:
+        found = [
+            each
+            for each in self.rows.documents.values()
+            if each.kind == kind and parent in (None, each.parent)
+        ]
+        return sorted(found, key=lambda each: each.id)
 
 
 class FakeWebhooks(Port):

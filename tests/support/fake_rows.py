@@ -47,6 +47,7 @@ class Rows:
         self.inquiries: dict[UUID, r.Inquiry] = {}
         self.tokens: dict[UUID, r.Token] = {}
         self.artifacts: dict[str, r.Artifact] = {}
+        self.documents: dict[tuple[str, str, str], r.Document] = {}
         self.pools: dict[int, r.Pool] = {}
         self.pool_rows: dict[str, dict[str, PoolRow]] = {}  # by file
         self.webhooks: dict[UUID, r.Webhook] = {}

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from fake_learning import (
     FakeArtifacts,
+    FakeDocuments,
     FakeInquiries,
     FakeJobs,
     FakeLiveness,
@@ -88,6 +89,7 @@ class FakeTransaction:
         self.inquiries = FakeInquiries(rows, clock)
         self.tokens = FakeTokens(rows, clock)
         self.artifacts = FakeArtifacts(rows, clock)
+        self.documents = FakeDocuments(rows, clock)
         self.pools = FakePools(rows, clock)
         self.webhooks = FakeWebhooks(rows, clock)
         self.liveness = FakeLiveness(rows, clock)

@@ -145,3 +145,17 @@ def test_a_later_model_answers_nobody_twice(lab: Lab) -> None:
     assert asked.state == "answered"
     relearn(lab, campaign)
     assert now(lab, asked) == asked
+
+
+def test_where_the_caller_chooses_a_model_is_trained_when_somebody_waits_for_it(lab: Lab) -> None:
+    campaign = lab.campaign(method="caller")
+    for number in range(3):
+        lab.report(lab.stage([point(number)])[0].id)
+    lab.number()
+    assert due(lab.store) == [] and lab.train(campaign) is None, "nobody asked"
+    asked = wait(lab)
+    assert due(lab.store) == [Command("train", campaign.id)]
+    assert lab.train(campaign) == 1 and now(lab, asked).state == "answered"
+    lab.elapse(6)
+    assert due(lab.store) == []
+    assert wait(lab).state == "answered", "it knows everything"

@@ -37,6 +37,27 @@ def test_what_would_be_suggested_now_is_staged_by_nobody(lab: Lab) -> None:
     assert lab.states() == before and lab.known().next_suggestion == 1
 
 
+def test_another_goal_and_another_strategy_may_be_asked_for(lab: Lab) -> None:
+    campaign = modelled(lab)
+    objectives = [{"output": "yield", "goal": "minimize"}]
+    ask_ = ask(lab, strategy={"acquisition": "ucb", "beta": 9.0}, problem={"objectives": objectives})
+    inquire.answer(lab.store, lab.learner, ask_.id)
+    seen = lab.learner.snapshots[-1]
+    assert [each.acquisition for each in seen.strategy.acquisition] == ["ucb"] and seen.strategy.beta == 9.0
+    assert [(each.output, each.goal) for each in seen.problem.objectives] == [("yield", "minimize")]
+    assert seen.model is not None and len(seen.rows) == 3
+    assert lab.known().problem == campaign.problem and lab.known().strategy == campaign.strategy
+
+
+def test_with_a_seed_nothing_is_known_and_nothing_in_flight(lab: Lab) -> None:
+    modelled(lab)
+    lab.stage([point(7)])
+    inquire.answer(lab.store, lab.learner, ask(lab, strategy={"method": "design"}, seed=5, count=300).id)
+    seen = lab.learner.snapshots[-1]
+    assert (seen.seed, seen.rows, seen.pending, seen.drawn, seen.model) == (5, (), (), 0, None)
+    assert (seen.strategy.method, seen.count) == ("design", 300)
+
+
 def test_a_prediction_has_a_mean_and_a_spread_for_each_output(lab: Lab) -> None:
     modelled(lab)
     asked = ask(lab, "predict", points=[point(1), point(2)])
@@ -118,6 +139,10 @@ def test_a_question_is_due_until_a_worker_takes_it(lab: Lab) -> None:
     [
         ("suggest", {"count": 0}, "count"),
         ("suggest", {"count": 101}, "count"),
+        ("suggest", {"seed": -1}, "seed"),
+        ("suggest", {"strategy": "ucb"}, "strategy"),
+        ("suggest", {"strategy": {"acquisition": "guess"}}, "strategy.acquisition"),
+        ("suggest", {"problem": {"objectives": [{"output": "colour"}]}}, "objectives[0].output"),
         ("suggest", {"count": True}, "count"),
         ("predict", {"points": []}, "points"),
         ("predict", {}, "points"),
