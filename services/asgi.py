@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Response
+from starlette.responses import RedirectResponse
 
 from services.api.app import PREFIX, create_app
 from services.bootstrap import Context
+from services.fronts.alchemist import page as alchemist_page
 from services.fronts.alchemist.app import ROUTERS
 from services.web import page
 
@@ -15,4 +17,15 @@ def create(context: Context) -> FastAPI:
     alchemist = APIRouter(prefix=PREFIX)
     for router in ROUTERS:
         alchemist.include_router(router)
-    return create_app(context, others=[page.router, alchemist])
+    ui = context.settings.alchemist_ui
+    # At last: ALchemist's page answers every path that nobody else does.
+    root = _home if ui is None else alchemist_page.router(ui)
+    return create_app(context, others=[page.router, alchemist, root])
+
+
+_home = APIRouter(include_in_schema=False)
+
+
+@_home.get("/")
+async def _go_home() -> Response:
+    return RedirectResponse("/app")

@@ -56,6 +56,9 @@ class Settings(BaseModel):
     body_limit: int = Field(1024 * 1024, ge=1024, description="largest JSON body, bytes")
     artifact_limit: int = Field(1024 * 1024 * 1024, ge=1024, description="largest artifact, bytes")
     batch_limit: int = Field(500, ge=1, le=10_000, description="most items in one request")
+    alchemist_ui: Path | None = Field(
+        None, description="folder of ALchemist's page (api/static in its wheel); it is then shown at /"
+    )
     db_pool_size: int = Field(8, ge=1, le=500, description="database connections of one process")
     prepared_statements: Annotated[bool, BeforeValidator(_switch)] = Field(
         True, description="false behind a pooler that hands connections out by transaction"

@@ -1,4 +1,4 @@
-"""The plain pages: at / what needs a person, then what runs; at /campaigns/NAME one campaign. Rendered here, refreshed by
+"""The plain pages: at /app what needs a person, then what runs; at /campaigns/NAME one campaign. Rendered here, refreshed by
 the browser, no script."""
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HEADERS = {
 }
 
 
-@router.get("/")
+@router.get("/app")
 async def show(request: Request) -> Response:
     server: Server = request.app.state.server
     address = str(request.base_url).rstrip("/")

@@ -81,6 +81,6 @@ def test_the_instrument_and_the_campaign_of_the_readme(everything: Whole, tmp_pa
     assert best["outputs"]["yield"] > 0.99 and abs(best["parameters"]["temperature"] - 80) < 10
     assert everything.one("SELECT count(*) FROM models") > 0
 
-    with urllib.request.urlopen(everything.url + "/", timeout=30) as page:
+    with urllib.request.urlopen(everything.url + "/app", timeout=30) as page:
         text = page.read().decode()
     assert "coupling" in text and "janitor" in text and "worker train" in text

@@ -366,10 +366,29 @@ class Client:
 
     # -- questions that need a model
 
-    def suggest(self, campaign: str, count: int = 1, wait: float = 30.0) -> dict[str, Any]:
-        """Asks for suggestions now; the answer's `state` says whether it came within `wait` seconds."""
+    def suggest(
+        self,
+        campaign: str,
+        count: int = 1,
+        wait: float = 30.0,
+        *,
+        strategy: Mapping[str, Any] | None = None,
+        problem: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> dict[str, Any]:
+        """Asks for suggestions now; the answer's `state` says whether it came within `wait` seconds.
+
+        `strategy`, `problem`: fields in place of the campaign's, for this question alone. `seed`: as if nothing were
+        known and nothing in flight, for a design."""
         path = f"/campaigns/{segment(campaign)}/suggest"
-        return self._send("POST", path, {"count": count, "wait": wait}, wait=wait)
+        body: dict[str, Any] = {"count": count, "wait": wait}
+        if strategy is not None:
+            body["strategy"] = dict(strategy)
+        if problem is not None:
+            body["problem"] = dict(problem)
+        if seed is not None:
+            body["seed"] = seed
+        return self._send("POST", path, body, wait=wait)
 
     def predict(
         self, campaign: str, points: Sequence[Mapping[str, Any]], wait: float = 30.0

@@ -28,7 +28,7 @@ def _page(document: dict[str, Any]) -> str:
     head = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Labqueue HTTP API</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="stylesheet" href="/static/labqueue.css"></head><body><header><h1><a href="/">Labqueue</a></h1>'
+        '<link rel="stylesheet" href="/static/labqueue.css"></head><body><header><h1><a href="/app">Labqueue</a></h1>'
         '<nav><a href="/api/openapi.json">OpenAPI</a></nav></header><main><h2>HTTP API</h2>'
         f"<p>{escape(document['info']['description'])}</p>"
     )

@@ -29,7 +29,18 @@ OPEN = ("open", "running")
 class SuggestBody(Body):
     """What would be run next? Nothing is staged by asking."""
 
-    count: Annotated[Whole, Field(ge=1, le=inquire.COUNT_LIMIT)] = 1
+    count: Annotated[
+        Whole, Field(ge=1, le=inquire.DESIGN_LIMIT, description="up to 100, of a design alone more")
+    ] = 1
+    strategy: Annotated[
+        dict[str, Any] | None, Field(description="fields in place of the campaign's strategy")
+    ] = None
+    problem: Annotated[
+        dict[str, Any] | None, Field(description="fields in place of its problem, as other objectives")
+    ] = None
+    seed: Annotated[
+        Whole | None, Field(description="as if nothing were known and nothing in flight: another design each")
+    ] = None
     wait: Wait = 30.0
 
 
@@ -74,7 +85,8 @@ ANSWER = {
 async def suggest(campaign: Named, call: Admitted) -> Response:
     """`open` after `wait` seconds: ask again under /inquiries/{id}."""
     body = await call.read(SuggestBody)
-    return await _ask(call, campaign, "suggest", {"count": body.count}, body.wait)
+    request = body.model_dump(include={"count", "strategy", "problem", "seed"})
+    return await _ask(call, campaign, "suggest", request, body.wait)
 
 
 @router.post(

@@ -187,7 +187,7 @@ async def test_foreign_names_do_not_reach_a_server_without_tokens(client: Client
 
 
 async def test_every_answer_has_security_headers(client: Client) -> None:
-    for path in ("/queues", "/nothing", "http://localhost/", "http://localhost/livez"):
+    for path in ("/queues", "/nothing", "http://localhost/app", "http://localhost/livez"):
         headers = (await client.get(path)).headers
         assert headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "DENY"
         assert "default-src 'none'" in headers["content-security-policy"]
@@ -196,11 +196,11 @@ async def test_every_answer_has_security_headers(client: Client) -> None:
 
 async def test_a_browser_shows_the_token_as_a_password(guarded: dict[str, Client]) -> None:
     nobody, admin = guarded["nobody"], guarded["admin"]
-    answer = await nobody.get("http://localhost/")
+    answer = await nobody.get("http://localhost/app")
     assert answer.status_code == 401 and answer.headers["www-authenticate"].startswith("Basic")
     text = admin.headers["authorization"].removeprefix("Bearer ")
     shown = {"Authorization": "Basic " + base64.b64encode(f"anna:{text}".encode()).decode()}
-    assert (await nobody.get("http://localhost/", headers=shown)).status_code == 200
+    assert (await nobody.get("http://localhost/app", headers=shown)).status_code == 200
     # Only for looking: a browser would send it along with any request.
     await nobody.refused(401, "denied", "POST", "/queues/q/pause", {}, headers=shown)
     for path in ("livez", "readyz"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 import pytest
 from api import PROBLEM, Client, Lab, context_for, in_process, settings_for
 
+from labqueue.errors import InvalidError
+from services.asgi import create
 from services.bootstrap import Context
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +41,7 @@ class Tags(HTMLParser):
 
 
 async def test_an_empty_page_says_how_to_begin(client: Client) -> None:
-    answer = await client.get(f"{ROOT}/")
+    answer = await client.get(f"{ROOT}/app")
     page = Tags(answer.text)
     assert answer.status_code == 200 and "script" not in page.tags
     assert "labqueue campaign create" in page.text and "Nothing at present" in page.text
@@ -49,7 +53,7 @@ async def test_the_page_begins_with_what_needs_a_person(client: Client, lab: Lab
     (experiment,) = await lab.stage(1)
     held = await lab.begin()
     await lab.report(experiment, held["lease"], outputs={"yeild": 1})
-    text = Tags((await client.get(f"{ROOT}/")).text).text
+    text = Tags((await client.get(f"{ROOT}/app")).text).text
     assert text.index("Needs a person") < text.index("lab-1 is held") < text.index("Campaigns")
     assert "labqueue decide lab-1 run_again|complete|give_up" in text and "lab-robot" in text
 
@@ -61,7 +65,7 @@ async def test_hostile_names_are_text(client: Client) -> None:
     path = "/queues/%3Cscript%3Ealert(%22x%22)%3C%2Fscript%3E"
     await client.ok("POST", f"{path}/pause", {"reason": EVIL})
     await client.ok("POST", f"{path}/claims", {"instrument": EVIL, "adapter": "a", "key": "k"})
-    answer = await client.get(f"{ROOT}/")
+    answer = await client.get(f"{ROOT}/app")
     page = Tags(answer.text)
     assert "script" not in page.tags and EVIL not in answer.text
     assert page.text.count(EVIL) >= 5
@@ -129,7 +133,7 @@ async def test_health_of_a_database_that_was_not_migrated(empty_postgres_url: st
             assert ready.status_code == 503
             assert "labqueue-server migrate" in ready.json()["dependencies"]["postgres"]
             await client.refused(503, "unavailable", "GET", "/queues")
-            assert (await client.get(f"{ROOT}/")).status_code == 503
+            assert (await client.get(f"{ROOT}/app")).status_code == 503
             assert (await client.get(f"{ROOT}/livez")).status_code == 200
 
 
@@ -139,7 +143,7 @@ async def test_health_without_a_database(home: Path) -> None:
             assert (await client.get(f"{ROOT}/readyz")).status_code == 503
             answer = await client.get("/queues")
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-            assert (await client.get(f"{ROOT}/")).status_code == 503
+            assert (await client.get(f"{ROOT}/app")).status_code == 503
 
 
 async def test_metrics(client: Client, lab: Lab) -> None:
@@ -169,3 +173,39 @@ async def test_the_sdk_is_served(client: Client, home: Path) -> None:
     assert (await client.get(f"{ROOT}/sdk/{page.links[0]}")).content == b"wheel"
     for name in ("secret.txt", "..%2Fsecret.txt", "%2Fetc%2Fpasswd"):
         assert (await client.get(f"{ROOT}/sdk/{name}")).status_code == 404
+
+
+async def test_the_root_leads_to_the_page(client: Client) -> None:
+    answer = await client.get(f"{ROOT}/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/app")
+
+
+async def test_alchemists_page_is_shown_as_it_is(postgres_url: str, home: Path, tmp_path: Path) -> None:
+    """Its scripts are named in the policy, nothing outside of its folder is given out, and ours moves aside."""
+    folder = tmp_path / "static"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "index.html").write_text(
+        "<html><script>one()</script><script src='/assets/a.js'></script></html>"
+    )
+    (folder / "assets" / "a.js").write_text("two()")
+    (tmp_path / "secret").write_text("nobody's business")
+    settings = settings_for(postgres_url, home, LABQUEUE_ALCHEMIST_UI=str(folder))
+    with context_for(settings) as context:
+        async with in_process(context) as client:
+            index = await client.get(f"{ROOT}/")
+            assert index.text == (folder / "index.html").read_text()
+            digest = base64.b64encode(hashlib.sha256(b"one()").digest()).decode()
+            assert f"'sha256-{digest}'" in index.headers["content-security-policy"]
+            script = await client.get(f"{ROOT}/assets/a.js")
+            assert script.text == "two()" and "javascript" in script.headers["content-type"]
+            assert (await client.get(f"{ROOT}/session/17")).text == index.text, "the page looks at its path"
+            for path in ("/..%2Fsecret", "/assets/../../secret", "/%2e%2e/secret"):
+                assert "business" not in (await client.get(f"{ROOT}{path}")).text
+            assert "labqueue campaign create" in (await client.get(f"{ROOT}/app")).text
+            await client.refused(404, "not_found", "GET", "/nonsense")
+
+
+async def test_a_folder_without_the_page_is_refused(postgres_url: str, home: Path, tmp_path: Path) -> None:
+    settings = settings_for(postgres_url, home, LABQUEUE_ALCHEMIST_UI=str(tmp_path))
+    with context_for(settings) as context, pytest.raises(InvalidError, match=r"has no index\.html"):
+        create(context)

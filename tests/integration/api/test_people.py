@@ -272,6 +272,14 @@ async def test_inquiries_without_a_worker(client: Client, lab: Lab) -> None:
     assert await client.ok("GET", f"/inquiries/{asked['id']}?wait=0.05") == asked
     asked = await client.ok("POST", "/campaigns/lab/suggest", {"count": 2, "wait": 0})
     assert asked["request"] == {"count": 2}
+    other = {"strategy": {"method": "design"}, "problem": {"objectives": [{"output": "purity"}]}, "seed": 3}
+    asked = await client.ok("POST", "/campaigns/lab/suggest", {"count": 200, "wait": 0, **other})
+    kept = asked["request"]
+    assert (kept["count"], kept["seed"], kept["strategy"]["method"]) == (200, 3, "design")
+    assert [each["output"] for each in kept["problem"]["objectives"]] == ["purity"]
+    wrong = {"count": 200, "strategy": {"beta": "much"}, "wait": 0}
+    answer = await client.refused(422, "invalid", "POST", "/campaigns/lab/suggest", wrong)
+    assert {each["field"] for each in answer["errors"]} == {"strategy.beta"}
     answer = await client.refused(
         422, "invalid", "POST", "/campaigns/lab/predict", {"points": [{"tau": 99}], "wait": 0}
     )
