@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> Celery:
         # A lost child is not told to Celery: a task that kills its worker would go round for ever. The flow
         # counts the deaths and the janitor sends again what is still due.
         task_reject_on_worker_lost=False,
-        # Or a training would die at each hiccup of Redis. Its copy finds that somebody is at it.
+        # Or a training would die at each hiccup of Redis.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,

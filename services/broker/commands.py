@@ -32,8 +32,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """What both ends of Celery must agree on. JSON alone is sent and accepted; no answers, no remote control."""
     options: dict[str, Any] = {
         "global_keyprefix": streams.CELERY,
-        # What a worker has taken is gone from Redis. Kept there until it is confirmed, it would be delivered again
-        # during each long training; and a worker that cannot confirm, because Redis died, never hears another.
+        # What a worker has taken is gone from Redis. Were it kept there until confirmed, each long training would be
+        # delivered again, and a worker that could not confirm because Redis died would never hear another command.
         "ack_emulation": False,
         "socket_timeout": SOCKET_SECONDS,
         "socket_connect_timeout": CONNECT_SECONDS,
