@@ -12,6 +12,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 FRONTS := fronts/amlro fronts/physicsnemo
 PIP := -m pip --disable-pip-version-check
+# ALchemist's prebuilt page, which an end-to-end test drives in Chromium.
+PAGE := .venv/alchemist/api/static/index.html
 # Each test process has servers of its own: four of them are enough for any machine.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4
 
@@ -34,7 +36,7 @@ demo: $(READY)
 up: $(READY)
 	$(BIN)/labqueue-server up $(ARGS)
 
-test: $(READY)
+test: $(READY) $(PAGE)
 	$(PYTEST) $(ARGS)
 
 check: lint types imports sdk39 test
@@ -71,6 +73,11 @@ clean:
 	$(PYTHON) -m venv --clear .bench-learning-venv
 	@echo 'Installing the peers into .bench-learning-venv: 2 GB, some minutes.'
 	.bench-learning-venv/bin/python $(PIP) install --quiet --quiet -c constraints.txt -r benchmarks/learning/peers.txt
+	@touch $@
+
+$(PAGE): $(READY)
+	$(BIN)/python $(PIP) download --quiet --quiet --no-deps -d .venv/alchemist alchemist-nrel==0.4.0
+	cd .venv/alchemist && ../bin/python -m zipfile -e alchemist_nrel-0.4.0-py3-none-any.whl .
 	@touch $@
 
 $(READY): constraints.txt pyproject.toml sdk/pyproject.toml $(FRONTS:%=%/pyproject.toml)
