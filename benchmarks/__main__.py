@@ -28,6 +28,7 @@ NAMES = (
     "latency",
     "pages",
     "republish",
+    "staging",
     "waiting",
     "startup",
     "up",

@@ -9,6 +9,7 @@ from services.api.app import PREFIX, create_app
 from services.bootstrap import Context
 from services.fronts.alchemist import page as alchemist_page
 from services.fronts.alchemist.app import ROUTERS
+from services.fronts.alchemist.routes import health
 from services.web import page
 
 
@@ -20,7 +21,7 @@ def create(context: Context) -> FastAPI:
     ui = context.settings.alchemist_ui
     # At last: ALchemist's page answers every path that nobody else does.
     root = _home if ui is None else alchemist_page.router(ui)
-    return create_app(context, others=[page.router, alchemist, root])
+    return create_app(context, others=[page.router, alchemist, health.router, root])
 
 
 _home = APIRouter(include_in_schema=False)

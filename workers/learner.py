@@ -16,9 +16,9 @@ from labqueue.errors import LabqueueError
 from labqueue.problem import Problem
 from labqueue.strategy import Strategy
 from models.domain.records import TrainingRow
-from models.surrogates import fitting, learner, values
+from models.surrogates import fitting, learner, validation, values
 from models.surrogates.fitting import Files
-from services.ports import Chosen, Fitted, Snapshot, Suggested
+from services.ports import Chosen, Fitted, HeldOut, Snapshot, Suggested
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +85,24 @@ class TorchLearner:
     ) -> list[Mapping[str, tuple[float, float]]]:
         with _in_our_words():
             return learner.predict(problem, _observations(rows), model, points, device, self._files)
+
+    def validate(
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        rows: Sequence[TrainingRow],
+        model: bytes,
+        sizes: Sequence[int],
+        seed: int,
+        device: str,
+    ) -> Mapping[str, Sequence[HeldOut]]:
+        with _in_our_words():
+            known = (problem, strategy, _observations(rows))
+            found = validation.held_out(*known, model, sizes, seed, device, self._files)
+        return {
+            name: [HeldOut(each.rows, each.observed, each.predicted, each.sd) for each in pieces]
+            for name, pieces in found.items()
+        }
 
 
 @contextmanager

@@ -19,7 +19,7 @@ def create() -> None:
         "inquiries",
         sa.Column("id", sa.Uuid(), nullable=False, comment="Named by the one who asks."),
         sa.Column("campaign_id", sa.BigInteger(), nullable=False, comment="About which."),
-        sa.Column("kind", sa.Text(), nullable=False, comment="suggest, predict or train."),
+        sa.Column("kind", sa.Text(), nullable=False, comment="suggest, predict, validate or train."),
         sa.Column("request", JSONB(), nullable=True, comment="What is asked."),
         sa.Column("actor", sa.Text(), nullable=False, comment="Who asks."),
         sa.Column("state", sa.Text(), nullable=False, comment="open, running, answered, failed or expired."),
@@ -47,7 +47,9 @@ def create() -> None:
             nullable=False,
             comment="When the row was written, by the database's clock.",
         ),
-        sa.CheckConstraint("kind IN ('suggest', 'predict', 'train')", name=op.f("inquiries_kind_check")),
+        sa.CheckConstraint(
+            "kind IN ('suggest', 'predict', 'validate', 'train')", name=op.f("inquiries_kind_check")
+        ),
         sa.CheckConstraint(
             "state IN ('open', 'running', 'answered', 'failed', 'expired')",
             name=op.f("inquiries_state_check"),

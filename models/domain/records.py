@@ -246,6 +246,23 @@ class TrainingRow:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """An experiment that has run and what its results say that stand, merged in the order in which they came."""
+
+    experiment_id: int
+    seq: int  # of its first accepted result, in whose order findings come
+    at: datetime  # when that was recorded
+    planned: Json
+    reason: str  # why it was staged
+    staged: bool  # false: it was run elsewhere and never waited here
+    outputs: Mapping[str, float]  # current values
+    noise: Mapping[str, float]  # standard deviations of these
+    actual: Json
+    extra: Json
+    comment: str  # the first that somebody made
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that became true. `number` is given right after commit, gapless, in order of visibility."""
 

@@ -69,19 +69,25 @@ class Guard:
         if b"%2f" in raw or b"%2F" in raw:
             kept = raw.replace(b"%2f", SLASH.encode()).replace(b"%2F", SLASH.encode())
             scope["path"] = unquote_to_bytes(kept).decode("utf-8", "replace")
-        host = origin = b""
-        for name, value in scope["headers"]:
-            if name == b"host":
-                host = value
-            elif name == b"origin":
-                origin = value
-        if not _is_local(host.decode("latin-1")) and await self.access.open():
-            raise DeniedError(
-                "This server has no tokens and answers only to localhost or an address. Use http://localhost, "
-                "or create a token with: labqueue-server token create."
-            )
-        if origin and scope["method"] not in _SAFE and urlsplit(origin).netloc != host:
-            raise DeniedError("Requests of other web pages are not taken.")
+        await check_sender(self.access, scope["headers"], safe=scope["method"] in _SAFE)
+
+
+async def check_sender(access: Access, headers: Iterable[tuple[bytes, bytes]], *, safe: bool) -> None:
+    """Raises DeniedError where the server is asked by a foreign name while no token is needed, and, unless it is
+    `safe` to answer anybody, where another web page asks."""
+    host = origin = b""
+    for name, value in headers:
+        if name == b"host":
+            host = value
+        elif name == b"origin":
+            origin = value
+    if not _is_local(host.decode("latin-1")) and await access.open():
+        raise DeniedError(
+            "This server has no tokens and answers only to localhost or an address. Use http://localhost, "
+            "or create a token with: labqueue-server token create."
+        )
+    if origin and not safe and urlsplit(origin).netloc != host:
+        raise DeniedError("Requests of other web pages are not taken.")
 
 
 def _with_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

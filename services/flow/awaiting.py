@@ -29,7 +29,7 @@ def await_training(
     if not 0 < seconds <= SECONDS_LIMIT:
         rule = f"above 0 and up to {SECONDS_LIMIT:g} seconds"
         raise InvalidError(errors=[FieldError("seconds", f"must be {rule}.", seconds, rule)])
-    number(store)
+    number(store, wait=True)  # what the asker has just recorded counts
     with store.begin() as tx:
         campaign = campaign_of(tx, campaign_name)
         who = asked(tx, campaign)

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
 from labqueue.errors import ConflictError, FieldError, InvalidError, NotFoundError
-from labqueue.problem import Problem
-from labqueue.strategy import DESIGN, Strategy
 from models.domain import records as r
 from services.ports import Ids, Learner, Snapshot, Store, Transaction
 
+from . import questions
 from .awaiting import KIND as TRAIN
 from .awaiting import event
-from .define import SEED_LIMIT, check_together
 from .judging import FAULTS, said
-from .pools import Points
 from .shared import campaign_of, problem_of, strategy_of
-from .snapshots import chosen_json, take_snapshot
+from .snapshots import chosen_json, expected_json, take_snapshot
 
-KINDS = ("suggest", "predict")
-COUNT_LIMIT = 100
-#: Points of a design alone: they cost next to nothing.
-DESIGN_LIMIT = 10_000
-POINT_LIMIT = 10_000
+KINDS = ("suggest", "predict", "validate")
 SECONDS = 60.0
 
 
 def ask(
     store: Store, ids: Ids, campaign_name: str, kind: str, request: Mapping[str, Any], actor: str
 ) -> r.Inquiry:
-    """`suggest` {count, strategy?, problem?, seed?}: what would be chosen now, staged by nobody. With fields of
-    `strategy` and `problem` (objectives, constraints, ...) in place of the campaign's; with a `seed`, as that campaign
-    would choose if nothing were known and nothing in flight. `predict` {points}: mean and spread there."""
+    """`suggest` {count, strategy?, problem?, context?, seed?}: what would be chosen now, staged by nobody. With fields
+    of `strategy` and `problem` (objectives, constraints, ...) in place of the campaign's; under this `context`; with a
+    `seed`, as that campaign would choose if nothing were known and nothing in flight. `predict` {points, actual?}: mean
+    and spread there. `validate` {sizes?}: each measured row as a model foretells it that has not seen it, of all rows
+    and of the first so many."""
     with store.begin() as tx:
         campaign = campaign_of(tx, campaign_name)
         problem = problem_of(campaign)
@@ -48,9 +43,11 @@ def ask(
             rule = " or ".join(KINDS)
             raise InvalidError(errors=[FieldError("kind", f"must be {rule}.", kind, rule)])
         if kind == "suggest":
-            body = _suggestion(problem, strategy_of(campaign), request)
+            body = questions.suggestion(problem, strategy_of(campaign), request)
+        elif kind == "predict":
+            body = questions.prediction(tx, problem, request)
         else:
-            body = _prediction(tx, problem, request.get("points"))
+            body = questions.validation(request)
         inquiry = tx.inquiries.add(r.Inquiry(ids.uuid(), campaign.id, kind, body, actor), seconds=SECONDS)
         tx.events.add([event(inquiry)])
     return inquiry
@@ -69,7 +66,7 @@ def answer(store: Store, learner: Learner, inquiry_id: UUID) -> r.Inquiry:
         campaign = tx.campaigns.by_id(inquiry.campaign_id)
         assert campaign is not None, "an inquiry's campaign is never deleted"
         snapshot, model = take_snapshot(tx, campaign, inquiry.request.get("count", 1), learner.device)
-        snapshot = _as_asked(snapshot, inquiry.request)
+        snapshot = questions.as_asked(snapshot, inquiry.request)
     try:
         found = _compute(learner, inquiry, snapshot)
         done = replace(
@@ -101,84 +98,28 @@ def expire_inquiries(store: Store) -> list[r.Inquiry]:
     return expired
 
 
-def _suggestion(problem: Problem, strategy: Strategy, request: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of the question; what it changes is whole and was judged."""
-    count, seed = request.get("count", 1), request.get("seed")
-    changes: dict[str, Any] = {
-        name: request.get(name) for name in ("strategy", "problem") if request.get(name) is not None
-    }
-    for name, given in changes.items():
-        if not isinstance(given, Mapping):
-            raise InvalidError(
-                errors=[FieldError(name, "must be an object with the fields to change.", None)]
-            )
-    body: dict[str, Any] = {"count": count}
-    if "strategy" in changes:
-        strategy = Strategy.from_json({**strategy.to_json(), **changes["strategy"]})
-        body["strategy"] = strategy.to_json()
-    if "problem" in changes:
-        problem = Problem.from_json({**problem.to_json(), **changes["problem"]})
-        body["problem"] = problem.to_json()
-    if changes:
-        check_together(problem, strategy)
-    limit = DESIGN_LIMIT if strategy.method == DESIGN else COUNT_LIMIT
-    wrong = []
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= limit:
-        rule = f"1 to {limit}"
-        wrong.append(FieldError("count", f"must be {rule}.", count, rule))
-    if seed is not None:
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < SEED_LIMIT:
-            rule = f"0 to {SEED_LIMIT - 1:,}"
-            wrong.append(FieldError("seed", f"must be {rule}.", seed, rule))
-        body["seed"] = seed
-    if wrong:
-        raise InvalidError(errors=wrong)
-    return body
-
-
-def _prediction(tx: Transaction, problem: Problem, points: Any) -> dict[str, Any]:
-    if not isinstance(points, (list, tuple)):
-        raise InvalidError(errors=[FieldError("points", "must be a list of points.", None)])
-    known = Points(tx, problem, points)
-    wrong = [
-        replace(each, field=f"points[{row}].{each.field}")
-        for row, point in enumerate(points)
-        for each in known.check(point)
-    ]
-    if not 1 <= len(points) <= POINT_LIMIT:
-        rule = f"1 to {POINT_LIMIT} points"
-        wrong.append(FieldError("points", f"must be {rule}.", len(points), rule))
-    if wrong:
-        raise InvalidError("These points cannot be predicted as they stand.", errors=wrong)
-    return {"points": [known.normal(point) for point in points]}
-
-
-def _as_asked(snapshot: Snapshot, request: Mapping[str, Any]) -> Snapshot:
-    if "strategy" in request:
-        snapshot = replace(snapshot, strategy=Strategy.from_json(request["strategy"]))
-    if "problem" in request:
-        snapshot = replace(snapshot, problem=Problem.from_json(request["problem"]))
-    if "seed" in request:
-        snapshot = replace(
-            snapshot, seed=request["seed"], number=1, rows=(), pending=(), staged=(), drawn=0, model=None
-        )
-    return snapshot
-
-
 def _compute(learner: Learner, inquiry: r.Inquiry, snapshot: Snapshot) -> dict[str, Any]:
     if inquiry.kind == "suggest":
         suggested = learner.suggest(snapshot)
         return {"candidates": [chosen_json(each) for each in suggested.candidates]}
     if snapshot.model is None:
         raise ConflictError("There is no model yet: it needs a few results first.")
-    found = learner.predict(
+    if inquiry.kind == "validate":
+        sizes = inquiry.request["sizes"]
+        validated = learner.validate(
+            snapshot.problem,
+            snapshot.strategy,
+            snapshot.rows,
+            snapshot.model,
+            sizes,
+            snapshot.seed,
+            snapshot.device,
+        )
+        return {"outputs": {name: [asdict(each) for each in found] for name, found in validated.items()}}
+    predicted = learner.predict(
         snapshot.problem, snapshot.rows, snapshot.model, inquiry.request["points"], snapshot.device
     )
-    return {
-        "predictions": [
-            {name: {"mean": mean, "sd": sd} for name, (mean, sd) in each.items()} for each in found
-        ]
-    }
+    return {"predictions": [expected_json(each) for each in predicted]}
 
 
 def _put(tx: Transaction, inquiry: r.Inquiry) -> None:

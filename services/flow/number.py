@@ -9,12 +9,13 @@ from services.ports import Store
 LIMIT = 1000
 
 
-def number(store: Store) -> list[r.Event]:
-    """The events that were numbered now, in order; nothing where another process is at it."""
+def number(store: Store, *, wait: bool = False) -> list[r.Event]:
+    """The events that were numbered now, in order; nothing where another process is at it, but with `wait`: then all
+    that was committed before this call has its number after it."""
     numbered: list[r.Event] = []
     while True:
         with store.begin() as tx:
-            batch = tx.events.number(LIMIT)
+            batch = tx.events.number(LIMIT, wait=wait)
         numbered += batch
         if len(batch) < LIMIT:
             return numbered

@@ -54,20 +54,25 @@ class Staged:
 def stage(store: Store, ids: Ids, request: StageRequest, actor: str) -> Staged:
     """Raises InvalidError that names every bad row, KeyReusedError for a key with another body, ConflictError
     where the campaign takes nothing."""
-    request_hash = fingerprint([request.propose, [vars(item) for item in request.items]])
     with store.begin() as tx:
-        campaign = campaign_of(tx, request.campaign, lock=True)
-        prior = tx.batches.get(campaign.id, request.key)
-        if prior is not None:
-            if prior.request_hash != request_hash:
-                raise KeyReusedError(f"The batch key {request.key!r} was used before with other experiments.")
-            return Staged(prior.id, campaign.queue, tuple(tx.experiments.get(prior.experiments)), False)
-        _check_open(tx, campaign)
-        drafts = _drafts(tx, problem_of(campaign), request)
-        batch = ids.uuid()
-        campaign, placed = place(tx, campaign, drafts, actor, batch=batch, propose=request.propose)
-        numbers = tuple(each.id for each in placed)
-        tx.batches.add(r.StagedBatch(batch, campaign.id, request.key, request_hash, numbers))
+        return stage_in(tx, ids, request, actor)
+
+
+def stage_in(tx: Transaction, ids: Ids, request: StageRequest, actor: str) -> Staged:
+    """The same, within a transaction."""
+    request_hash = fingerprint([request.propose, [vars(item) for item in request.items]])
+    campaign = campaign_of(tx, request.campaign, lock=True)
+    prior = tx.batches.get(campaign.id, request.key)
+    if prior is not None:
+        if prior.request_hash != request_hash:
+            raise KeyReusedError(f"The batch key {request.key!r} was used before with other experiments.")
+        return Staged(prior.id, campaign.queue, tuple(tx.experiments.get(prior.experiments)), False)
+    _check_open(tx, campaign)
+    drafts = _drafts(tx, problem_of(campaign), request)
+    batch = ids.uuid()
+    campaign, placed = place(tx, campaign, drafts, actor, batch=batch, propose=request.propose)
+    numbers = tuple(each.id for each in placed)
+    tx.batches.add(r.StagedBatch(batch, campaign.id, request.key, request_hash, numbers))
     return Staged(batch, campaign.queue, tuple(placed), True)
 
 

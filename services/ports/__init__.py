@@ -11,7 +11,7 @@ Contract of every port, held by one suite on the real thing and on the fake (`te
 
 from __future__ import annotations
 
-from .learning import Chosen, Fitted, Learner, Snapshot, Suggested
+from .learning import Chosen, Fitted, HeldOut, Learner, Snapshot, Suggested
 from .outside import Blob, Blobs, Commands, Courier, Ids, Publisher
 from .store import (
     Artifacts,
@@ -55,6 +55,7 @@ __all__ = [
     "Events",
     "Experiments",
     "Fitted",
+    "HeldOut",
     "Ids",
     "Inquiries",
     "Instruments",

@@ -67,6 +67,18 @@ class Fitted:
     versions: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Measured values of one output and what a model foretold that had not seen them: mean and sd of a measurement.
+    Lab units; in the order in which they came. `rows`: how many values there were.
+    """
+
+    rows: int
+    observed: tuple[float, ...]
+    predicted: tuple[float, ...]
+    sd: tuple[float, ...]
+
+
 class Learner(Protocol):
     """Torch and everything behind it. Pure: equal arguments, equal answer."""
 
@@ -93,3 +105,15 @@ class Learner(Protocol):
         points: Sequence[Mapping[str, Any]],
         device: str,
     ) -> list[Mapping[str, tuple[float, float]]]: ...
+    def validate(
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        rows: Sequence[r.TrainingRow],
+        model: bytes,
+        sizes: Sequence[int],
+        seed: int,
+        device: str,
+    ) -> Mapping[str, Sequence[HeldOut]]:
+        """By output that is a number: all its rows as the model foretells each without it, then the first so many as
+        models of these do; sizes that no model can be made of are left out."""

@@ -92,6 +92,12 @@ class Experiments(Protocol):
         """Staged, chosen by the suggester, neither approved nor pinned; those that others lock are skipped."""
 
     def counts(self, campaign_id: int) -> dict[State, int]: ...
+    def ran(self, campaign_id: int) -> int:
+        """How many are completed or partial; costs no more with their number, only with that of the others."""
+
+    def at_least(self, campaign_id: int, states: Iterable[State], limit: int) -> int:
+        """How many are in these states, counted no further than `limit`."""
+
     def drawn(self, campaign_id: int) -> int:
         """How many of the initial design were drawn so far, whatever became of them."""
 
@@ -129,6 +135,9 @@ class Attempts(Protocol):
 
     def live_of(self, instrument: str) -> list[r.Attempt]: ...
     def of_experiment(self, experiment_id: int) -> list[r.Attempt]: ...
+    def newest(self, experiments: Sequence[int]) -> list[r.Attempt]:
+        """The last attempt of each of these that had one, by experiment."""
+
     def durations(self, campaign_id: int, limit: int) -> list[float]:
         """Seconds from the claim to the result of its last completed experiments, newest first."""
 
@@ -198,6 +207,10 @@ class Results(Protocol):
     def actual(self, experiments: Sequence[int]) -> dict[int, dict[str, Value]]:
         """What parameters of these experiments really were, as far as results that stand have said so."""
 
+    def findings(self, campaign_id: int, experiments: Sequence[int] | None = None) -> list[r.Finding]:
+        """What its completed and partial experiments brought, in the order of their first results, numbered or not
+        yet. `experiments`: of these alone."""
+
     def measured(self, campaign_id: int) -> list[str]:
         """Outputs of which any experiment has, or had, a value."""
 
@@ -206,9 +219,10 @@ class Events(Protocol):
     def add(self, events: Sequence[r.Event]) -> None:
         """Unnumbered, in this transaction."""
 
-    def number(self, limit: int = 1000) -> list[r.Event]:
-        """Numbers what is visible, one numberer at a time (an empty list where another is at it), carries the
-        numbers into results (`revision`) and campaigns (`data_revision`, `accepted`) and returns them in order."""
+    def number(self, limit: int = 1000, *, wait: bool = False) -> list[r.Event]:
+        """Numbers what is visible, one numberer at a time (where another is at it an empty list, or `wait`: then what
+        is left after it), carries the numbers into results (`revision`) and campaigns (`data_revision`, `accepted`)
+        and returns them in order."""
 
     def after(
         self, number: int, limit: int, *, campaign_id: int | None = None, experiment_id: int | None = None

@@ -20,6 +20,7 @@ RELAYING = 0x1AB_0003
 RESTAGED_TOGETHER = 500
 
 _TRY = "SELECT pg_try_advisory_xact_lock(%s)"
+_LOCK = "SELECT pg_advisory_xact_lock(%s)"
 # A statement of its own after the lock: its snapshot must see what the last numberer committed. Rows of
 # `results` are updated in the order of `seq`; nothing here waits for a campaign.
 _NUMBER = f"""
@@ -73,8 +74,10 @@ class PostgresEvents:
     def add(self, events: Sequence[r.Event]) -> None:
         self._session.insert(EVENT, events)
 
-    def number(self, limit: int = 1000) -> list[r.Event]:
-        if not self._session.value(_TRY, [NUMBERING]):
+    def number(self, limit: int = 1000, *, wait: bool = False) -> list[r.Event]:
+        if wait:
+            self._session.run(_LOCK, [NUMBERING])
+        elif not self._session.value(_TRY, [NUMBERING]):
             return []
         return self._session.all_of(EVENT, _NUMBER, [limit])
 

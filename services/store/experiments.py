@@ -69,6 +69,13 @@ _REPLACEABLE = (
     "AND e.approved_by IS NULL AND NOT e.pinned ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED"
 )
 _COUNTS = "SELECT state, count(*) FROM experiments WHERE campaign_id = %s GROUP BY state"
+_AT_LEAST = "SELECT count(*) FROM (SELECT FROM experiments WHERE campaign_id = %s AND state = ANY(%s::text[]) LIMIT %s) e"
+# Every number up to the next one was given to an experiment.
+_RAN = (
+    "SELECT c.next_number - 1 - (SELECT count(*) FROM experiments e WHERE e.campaign_id = c.id "
+    "AND e.state = ANY(%s::text[])) FROM campaigns c WHERE c.id = %s"
+)
+_RAN_NOT = [str(each) for each in State if each not in (State.COMPLETED, State.PARTIAL)]
 _DRAWN = "SELECT count(*) FROM experiments WHERE campaign_id = %s AND origin = 'design'"
 _EXPIRED = (
     f"{_FROM} WHERE e.expires_at IS NOT NULL AND e.state IN ('staged', 'proposed') "
@@ -148,6 +155,12 @@ class PostgresExperiments:
 
     def counts(self, campaign_id: int) -> dict[State, int]:
         return {State(state): count for state, count in self._session.rows(_COUNTS, [campaign_id])}
+
+    def ran(self, campaign_id: int) -> int:
+        return int(self._session.value(_RAN, [_RAN_NOT, campaign_id]) or 0)
+
+    def at_least(self, campaign_id: int, states: Iterable[State], limit: int) -> int:
+        return int(self._session.value(_AT_LEAST, [campaign_id, [str(each) for each in states], limit]))
 
     def drawn(self, campaign_id: int) -> int:
         return int(self._session.value(_DRAWN, [campaign_id]))

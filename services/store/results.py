@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from labqueue.problem import Value
@@ -94,6 +95,26 @@ _ACTUAL = (
     "WHERE s.experiment_id = ANY(%s::bigint[]) AND s.verdict = 'accepted' AND s.kind <> 'withdraw' "
     "AND s.retired_seq IS NULL AND s.actual <> '{}' GROUP BY s.experiment_id"
 )
+# What a withdrawn result said is left out; its experiment has run all the same.
+_FINDINGS = """
+WITH said AS (
+    SELECT s.experiment_id, min(s.seq) AS seq, min(s.received_at) AS at,
+        jsonb_agg(s.actual ORDER BY s.seq) FILTER (WHERE s.retired_seq IS NULL AND s.actual <> '{{}}') AS actual,
+        jsonb_agg(s.extra ORDER BY s.seq) FILTER (WHERE s.retired_seq IS NULL AND s.extra <> '{{}}') AS extra,
+        (array_agg(s.comment ORDER BY s.seq) FILTER (WHERE s.comment <> ''))[1] AS comment
+    FROM results s WHERE {of} AND s.verdict = 'accepted' AND s.kind <> 'withdraw' GROUP BY s.experiment_id)
+SELECT e.id, said.seq, said.at, e.planned, e.reason, e.staged_at IS NOT NULL,
+    g.outputs, g.noise, said.actual, said.extra, said.comment
+FROM said JOIN experiments e ON e.id = said.experiment_id LEFT JOIN LATERAL (
+    SELECT jsonb_object_agg(output, value) AS outputs,
+        jsonb_object_agg(output, noise) FILTER (WHERE noise IS NOT NULL) AS noise
+    FROM readings WHERE experiment_id = e.id AND current) g ON true
+WHERE e.state IN ('completed', 'partial') ORDER BY said.seq"""
+_ALL_FINDINGS = _FINDINGS.format(of="s.campaign_id = %(campaign)s")
+# The campaign is looked at last: an index on it would find all of its results.
+_THESE_FINDINGS = _FINDINGS.format(of="s.experiment_id = ANY(%(of)s::bigint[])").replace(
+    "WHERE e.state", "WHERE e.campaign_id + 0 = %(campaign)s AND e.state"
+)
 _MEASURED = (
     "SELECT DISTINCT g.output FROM results s JOIN readings g ON g.result_seq = s.seq "
     "WHERE s.campaign_id = %s ORDER BY g.output"
@@ -151,6 +172,13 @@ class PostgresResults:
         rows = self._session.rows(_ACTUAL, [list(experiments)])
         return {id: {name: value for each in said for name, value in each.items()} for id, said in rows}
 
+    def findings(self, campaign_id: int, experiments: Sequence[int] | None = None) -> list[r.Finding]:
+        if experiments is None:
+            rows = self._session.rows(_ALL_FINDINGS, {"campaign": campaign_id})
+        else:
+            rows = self._session.rows(_THESE_FINDINGS, {"campaign": campaign_id, "of": list(experiments)})
+        return [_finding(*row) for row in rows]
+
     def measured(self, campaign_id: int) -> list[str]:
         return [output for (output,) in self._session.rows(_MEASURED, [campaign_id])]
 
@@ -175,6 +203,38 @@ def _training_row(
         if name in values
     }
     return r.TrainingRow(id, parameters, values, _floats(noise), outcome, revision, further)
+
+
+def _finding(
+    id: int,
+    seq: int,
+    at: datetime,
+    planned: r.Json,
+    reason: str,
+    staged: bool,
+    outputs: r.Json,
+    noise: r.Json,
+    actual: r.Json,
+    extra: r.Json,
+    comment: str | None,
+) -> r.Finding:
+    return r.Finding(
+        id,
+        seq,
+        at,
+        planned,
+        reason,
+        staged,
+        _floats(outputs),
+        _floats(noise),
+        _merged(actual),
+        _merged(extra),
+        comment or "",
+    )
+
+
+def _merged(said: r.Json) -> dict[str, r.Json]:
+    return {name: value for each in said or () for name, value in each.items()}
 
 
 def _floats(numbers: r.Json) -> dict[str, float]:

@@ -44,6 +44,10 @@ _OVERDUE = (
 )
 _LIVE_OF = f"{_FROM} WHERE a.instrument = %s AND a.state <> 'ended' ORDER BY a.claimed_at, a.id"
 _OF_EXPERIMENT = f"{_FROM} WHERE a.experiment_id = %s ORDER BY a.number"
+_NEWEST = (
+    f"SELECT DISTINCT ON (a.experiment_id) {ATTEMPT.select('a')} FROM attempts a "
+    "WHERE a.experiment_id = ANY(%s::bigint[]) ORDER BY a.experiment_id, a.number DESC"
+)
 _DURATIONS = (
     "SELECT extract(epoch FROM a.ended_at - a.claimed_at)::float8 FROM experiments e "
     "JOIN attempts a ON a.experiment_id = e.id WHERE e.campaign_id = %s AND e.state = 'completed' "
@@ -139,6 +143,9 @@ class PostgresAttempts:
 
     def of_experiment(self, experiment_id: int) -> list[r.Attempt]:
         return self._session.all_of(ATTEMPT, _OF_EXPERIMENT, [experiment_id])
+
+    def newest(self, experiments: Sequence[int]) -> list[r.Attempt]:
+        return self._session.all_of(ATTEMPT, _NEWEST, [list(experiments)])
 
     def durations(self, campaign_id: int, limit: int) -> list[float]:
         return [seconds for (seconds,) in self._session.rows(_DURATIONS, [campaign_id, limit])]

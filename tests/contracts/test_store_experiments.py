@@ -168,6 +168,9 @@ def test_a_campaign_is_listed_by_states(world: World, fill: Filler) -> None:
         assert experiments.unfinished(campaign.id) == [*staged, *held]
         assert experiments.counts(campaign.id) == {State.STAGED: 2, State.HELD: 1, State.COMPLETED: 1}
         assert experiments.counts(999) == {}
+        assert experiments.at_least(campaign.id, (State.STAGED, State.HELD), 10) == 3
+        assert experiments.at_least(campaign.id, (State.STAGED, State.HELD), 2) == 2
+        assert experiments.at_least(campaign.id, (State.PROPOSED,), 2) == 0
 
 
 def test_only_unclaimed_unpinned_suggestions_can_be_replaced(world: World, fill: Filler) -> None:
@@ -266,3 +269,24 @@ def test_a_parameter_is_introduced_where_nobody_had_named_it(world: World, fill:
         None,
         {"tau": 0.5},
     ]
+
+
+def test_how_many_have_run(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        rows = [fill.experiment(campaign, number=number, code=f"snar-{number}") for number in range(1, 7)]
+        staged = tx.experiments.add(rows)
+        tx.campaigns.save(replace(campaign, next_number=7))
+        states = [
+            State.STAGED,
+            State.STAGED,
+            State.COMPLETED,
+            State.PARTIAL,
+            State.COMPLETED,
+            State.CANCELLED,
+        ]
+        tx.experiments.save([replace(each, state=state) for each, state in zip(staged, states, strict=True)])
+        assert tx.experiments.ran(campaign.id) == 3
+    with world.store.begin() as tx:
+        assert tx.experiments.ran(campaign.id) == 3
+        assert tx.experiments.ran(fill.campaign(tx, "other").id) == 0

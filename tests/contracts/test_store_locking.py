@@ -169,6 +169,27 @@ def test_one_numbers_and_one_relays_at_a_time(postgres_world: PostgresWorld) -> 
         assert len(tx.outbox.take(10)) == 1
 
 
+def test_who_waits_for_numbers_gets_those_that_are_left(
+    postgres_world: PostgresWorld, threads: ThreadPoolExecutor
+) -> None:
+    store = postgres_world.store
+    with store.begin() as tx:
+        tx.events.add([r.Event("first", "anna")])
+
+    def second() -> list[r.Event]:
+        with store.begin() as tx:
+            return tx.events.number(wait=True)
+
+    with store.begin() as one:
+        assert len(one.events.number()) == 1
+        with store.begin() as other:
+            other.events.add([r.Event("second", "anna")])
+        future = threads.submit(second)
+        with waiting(postgres_world, future):
+            pass
+    assert [(each.number, each.type) for each in future.result(30)] == [(2, "second")]
+
+
 def test_of_two_first_values_of_an_output_one_is_refused(
     postgres_world: PostgresWorld, fill: Filler, threads: ThreadPoolExecutor
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from store_world import Filler, World
 
 from labqueue.errors import ConflictError
-from labqueue.states import Outcome, Verdict
+from labqueue.states import Outcome, State, Verdict
 from models.domain import records as r
 
 
@@ -258,3 +258,55 @@ def test_what_parameters_really_were_is_what_the_latest_standing_results_say(
         found = tx.results.actual([first.id, second.id, third.id])
         assert found == {first.id: {"tau": 0.8, "solvent": "THF"}}
         assert tx.results.actual([]) == {}
+
+
+def test_findings_are_what_stands_of_what_has_run(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        staged = fill.staged(tx, campaign, 4, reason="qEI")
+        elsewhere = tx.experiments.add([fill.experiment(campaign)])[0]
+        strange = fill.staged(tx, fill.campaign(tx, "other", queue="flow"))[0]
+        done = [staged[1], staged[0], elsewhere, strange]
+        for place, each in enumerate(done):
+            fill.accept(
+                tx,
+                each,
+                {"yield": 0.5 + place},
+                actual={"tau": 0.75},
+                extra={"batch": place},
+                comment="first",
+            )
+        late = fill.result(staged[1], outputs={"purity": 0.9}, extra={"batch": 9}, comment="later")
+        seq = tx.results.add([late])[0].seq
+        tx.results.add_readings([r.Reading(staged[1].id, "purity", 0.9, 0.125, seq, True)])
+        tx.results.add([fill.result(staged[1], verdict=Verdict.REPLICATE, actual={"tau": 9.0})])
+        # Run, but waiting for a person; not run.
+        fill.accept(tx, staged[2], {"yield": 7.0})
+        states = {staged[0].id: State.PARTIAL, staged[2].id: State.HELD}
+        tx.experiments.save(
+            [replace(each, state=states.get(each.id, State.COMPLETED)) for each in [*done, staged[2]]]
+        )
+    with world.store.begin() as tx:
+        found = tx.results.findings(campaign.id)
+        assert [each.experiment_id for each in found] == [staged[1].id, staged[0].id, elsewhere.id]
+        first = found[0]
+        assert first.outputs == {"yield": 0.5, "purity": 0.9} and first.noise == {"purity": 0.125}
+        assert (first.actual, first.extra, first.comment) == ({"tau": 0.75}, {"batch": 9}, "first")
+        assert (first.planned, first.reason, first.staged) == ({"tau": 0.5}, "qEI", True)
+        assert [each.staged for each in found] == [True, True, False] and first.at <= tx.now()
+        assert tx.results.findings(campaign.id, [staged[0].id, strange.id]) == [found[1]]
+        assert tx.results.findings(campaign.id, []) == []
+
+
+def test_a_withdrawn_result_leaves_its_experiment_among_the_findings(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        one = fill.staged(tx, fill.campaign(tx))[0]
+        result = fill.accept(tx, one, {"yield": 0.5}, actual={"tau": 0.75})
+        tx.experiments.save([replace(one, state=State.COMPLETED)])
+        gone = tx.results.add([fill.result(one, kind="withdraw", amends=result.id, outputs={})])[0]
+        tx.results.retire_readings(one.id, ["yield"], gone.seq)
+        tx.results.retire(result.id, gone.seq)
+    with world.store.begin() as tx:
+        found = tx.results.findings(one.campaign_id)[0]
+        assert (found.experiment_id, found.seq) == (one.id, result.seq)
+        assert (found.outputs, found.actual) == ({}, {})

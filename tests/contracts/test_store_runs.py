@@ -249,3 +249,15 @@ def test_who_serves_a_queue_was_seen_lately_and_may_claim(world: World, fill: Fi
             "silent",
         ]
         assert tx.instruments.serving("nobody's", 60) == []
+
+
+def test_the_newest_attempt_of_each_experiment(world: World, fill: Filler) -> None:
+    with world.store.begin() as tx:
+        staged = fill.staged(tx, fill.campaign(tx), 3)
+        tx.attempts.add([fill.attempt(each) for each in staged[:2]])
+        second = tx.attempts.add([fill.attempt(staged[0], number=2, fence=2)])[0]
+    with world.store.begin() as tx:
+        found = tx.attempts.newest([each.id for each in reversed(staged)])
+        assert [each.experiment_id for each in found] == [staged[0].id, staged[1].id]
+        assert (found[0], found[1].number) == (second, 1)
+        assert tx.attempts.newest([]) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -91,3 +91,7 @@ class Program:
         else:
             assert set(found) == {"detail"}, found
         return found
+
+
+#: Of an address, a session and a user agent: another program that uses that session.
+Another = Callable[[str, str, str], Program]

@@ -41,6 +41,7 @@ class Page:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket, self._numbers = socket, itertools.count(1)
         self.errors: list[str] = []
+        self.heard = 0  # messages that its sockets got
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._call(f"{domain}.enable")
 
@@ -107,6 +108,7 @@ class Page:
                 "params": {"accept": True},
             }
             self._socket.send(json.dumps(body))
+        self.heard += heard["method"] == "Network.webSocketFrameReceived"
         if heard["method"] == "Runtime.exceptionThrown":
             self.errors.append(json.dumps(heard["params"]["exceptionDetails"])[:500])
         if heard["method"] == "Log.entryAdded":

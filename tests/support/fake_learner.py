@@ -11,7 +11,7 @@ from typing import Any
 from labqueue.problem import Categorical, Continuous, Discrete, Fixed, Integer, Parameter, Problem
 from labqueue.strategy import DESIGN, Strategy
 from models.domain import records as r
-from services.ports import Chosen, Fitted, Snapshot, Suggested
+from services.ports import Chosen, Fitted, HeldOut, Snapshot, Suggested
 
 VERSIONS = {"fake": "1"}
 
@@ -86,6 +86,34 @@ class FakeLearner:
             {output.name: (_number(_digest(point, output.name)), 0.1) for output in problem.outputs}
             for point in points
         ]
+
+    def validate(
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        rows: Sequence[r.TrainingRow],
+        model: bytes,
+        sizes: Sequence[int],
+        seed: int,
+        device: str,
+    ) -> Mapping[str, Sequence[HeldOut]]:
+        """Every row is foretold 0.5 too high at first, and ever better with more rows."""
+        self._meanwhile()
+        found: dict[str, list[HeldOut]] = {}
+        for output in problem.outputs:
+            known = [row.outputs[output.name] for row in rows if output.name in row.outputs]
+            pieces = [known, *(known[:size] for size in sizes if size <= len(known))]
+            found[output.name] = [
+                HeldOut(
+                    len(each),
+                    tuple(each),
+                    tuple(value + 0.5 / len(each) for value in each),
+                    (0.1,) * len(each),
+                )
+                for each in pieces
+                if each
+            ]
+        return found
 
     def _meanwhile(self) -> None:
         act, self.meanwhile = self.meanwhile, nothing

@@ -257,6 +257,43 @@ class FakeResults(Port):
                 found[each.experiment_id].update(each.actual)
         return {id: each for id, each in found.items() if each}
 
+    def findings(self, campaign_id: int, experiments: Sequence[int] | None = None) -> list[r.Finding]:
+        ran = (State.COMPLETED, State.PARTIAL)
+        found = [
+            self._finding(each)
+            for each in self.rows.experiments.values()
+            if each.campaign_id == campaign_id
+            and each.state in ran
+            and (experiments is None or each.id in experiments)
+        ]
+        return sorted((each for each in found if each is not None), key=lambda each: each.seq)
+
+    def _finding(self, experiment: r.Experiment) -> r.Finding | None:
+        said = [
+            each
+            for each in self.of_experiment(experiment.id)
+            if each.verdict is Verdict.ACCEPTED and each.kind != "withdraw"
+        ]
+        if not said:
+            return None
+        stand = [each for each in said if each.seq not in self.rows.retired]
+        readings = self.readings([experiment.id])
+        at = said[0].received_at
+        assert at is not None, "a result that was added has a time"
+        return r.Finding(
+            experiment.id,
+            said[0].seq,
+            at,
+            experiment.planned,
+            experiment.reason,
+            experiment.staged_at is not None,
+            {each.output: each.value for each in readings},
+            {each.output: each.noise for each in readings if each.noise is not None},
+            {name: value for each in stand for name, value in each.actual.items()},
+            {name: value for each in stand for name, value in each.extra.items()},
+            next((each.comment for each in said if each.comment), ""),
+        )
+
     def measured(self, campaign_id: int) -> list[str]:
         mine = {e.id for e in self.rows.experiments.values() if e.campaign_id == campaign_id}
         return sorted({each.output for each in self.rows.readings.values() if each.experiment_id in mine})
@@ -269,7 +306,7 @@ class FakeEvents(Port):
             at = event.at or self.clock.now()
             self.rows.events[id] = stored(event, "data", number=None, at=at)
 
-    def number(self, limit: int = 1000) -> list[r.Event]:
+    def number(self, limit: int = 1000, *, wait: bool = False) -> list[r.Event]:
         numbered = []
         for id in [id for id, each in self.rows.events.items() if each.number is None][:limit]:
             event = replace(self.rows.events[id], number=self.rows.next("event numbers"))

@@ -105,6 +105,13 @@ class FakeExperiments(Port):
     def counts(self, campaign_id: int) -> dict[State, int]:
         return dict(Counter(each.state for each in self._all() if each.campaign_id == campaign_id))
 
+    def ran(self, campaign_id: int) -> int:
+        return len(self.of_campaign(campaign_id, (State.COMPLETED, State.PARTIAL)))
+
+    def at_least(self, campaign_id: int, states: Iterable[State], limit: int) -> int:
+        counts, wanted = self.counts(campaign_id), set(states)
+        return min(limit, sum(count for state, count in counts.items() if state in wanted))
+
     def drawn(self, campaign_id: int) -> int:
         return sum(each.campaign_id == campaign_id and each.origin == "design" for each in self._all())
 
@@ -222,6 +229,10 @@ class FakeAttempts(Port):
     def of_experiment(self, experiment_id: int) -> list[r.Attempt]:
         found = [each for each in self.rows.attempts.values() if each.experiment_id == experiment_id]
         return sorted(found, key=lambda each: each.number)
+
+    def newest(self, experiments: Sequence[int]) -> list[r.Attempt]:
+        found = [self.of_experiment(each) for each in sorted(set(experiments))]
+        return [attempts[-1] for attempts in found if attempts]
 
     def durations(self, campaign_id: int, limit: int) -> list[float]:
         ends = ("completed", "partial")

@@ -19,6 +19,7 @@ from services.api.names import Named
 from services.api.schemas import WAIT_LIMIT, Body, Wait, Whole
 from services.api.spec import says
 from services.flow import awaiting, inquire
+from services.flow.questions import DESIGN_LIMIT, POINT_LIMIT
 from services.ports import Store
 
 router = APIRouter(tags=["inquiries"])
@@ -29,9 +30,7 @@ OPEN = ("open", "running")
 class SuggestBody(Body):
     """What would be run next? Nothing is staged by asking."""
 
-    count: Annotated[
-        Whole, Field(ge=1, le=inquire.DESIGN_LIMIT, description="up to 100, of a design alone more")
-    ] = 1
+    count: Annotated[Whole, Field(ge=1, le=DESIGN_LIMIT, description="up to 100, of a design alone more")] = 1
     strategy: Annotated[
         dict[str, Any] | None, Field(description="fields in place of the campaign's strategy")
     ] = None
@@ -47,7 +46,7 @@ class SuggestBody(Body):
 class PredictBody(Body):
     """What does the model expect there?"""
 
-    points: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=inquire.POINT_LIMIT)]
+    points: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=POINT_LIMIT)]
     wait: Wait = 30.0
 
 

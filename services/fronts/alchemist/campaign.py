@@ -8,7 +8,8 @@ from labqueue.problem import Problem
 from models.domain import records as r
 from services.flow.define import NewCampaign, QueuePolicy, check_feasible, create_campaign, put_queue
 from services.flow.edit import change_problem_in
-from services.ports import Ids, Store
+from services.flow.shared import campaign_of
+from services.ports import Ids, Store, Transaction
 
 from .keeping import find, hold, save
 from .problem import problem_of
@@ -26,12 +27,21 @@ def ensure(store: Store, ids: Ids, session_id: str, actor: str) -> tuple[Session
     with store.begin() as tx:
         session, campaign = find(tx, session_id), tx.campaigns.get(session_id)
     if campaign is None:
-        problem = problem_of(session)
-        put_queue(store, session_id, QueuePolicy(LEASE_SECONDS, "requeue", ATTEMPTS), actor)
-        owner = actor.partition(":")[2] or actor
-        new = NewCampaign(session_id, session_id, owner, problem, STRATEGY)
-        campaign, _ = create_campaign(store, ids, new, actor)
+        make(store, ids, session, actor)
+        # Variables may have changed meanwhile, while there was no problem to be changed with them.
+        session = change(store, session_id, lambda each: each, "as the session is", actor)
+        with store.begin() as tx:
+            campaign = campaign_of(tx, session_id)
     return session, campaign
+
+
+def make(store: Store, ids: Ids, session: Session, actor: str) -> r.Campaign:
+    """A campaign and a queue of the session's name. Raises Refusal and InvalidError."""
+    problem = problem_of(session)
+    put_queue(store, session.id, QueuePolicy(LEASE_SECONDS, "requeue", ATTEMPTS), actor)
+    owner = actor.partition(":")[2] or actor
+    new = NewCampaign(session.id, session.id, owner, problem, STRATEGY)
+    return create_campaign(store, ids, new, actor)[0]
 
 
 def change(
@@ -42,11 +52,18 @@ def change(
     Raises InvalidError where no point is left, or where what was measured forbids the change.
     """
     with store.begin() as tx:
-        session = save(tx, edit(hold(tx, session_id)))
-        campaign = tx.campaigns.get(session_id)
-        if campaign is not None and session.variables:
-            goals = {each["output"]: each["goal"] for each in campaign.problem["objectives"]}
-            problem = Problem.from_json(problem_of(session, goals))
-            check_feasible(problem)
-            change_problem_in(tx, session_id, problem, reason, actor)
+        return change_in(tx, session_id, edit, reason, actor)
+
+
+def change_in(
+    tx: Transaction, session_id: str, edit: Callable[[Session], Session], reason: str, actor: str
+) -> Session:
+    """The same within a transaction."""
+    session = save(tx, edit(hold(tx, session_id)))
+    campaign = tx.campaigns.get(session_id)
+    if campaign is not None and session.variables:
+        goals = {each["output"]: each["goal"] for each in campaign.problem["objectives"]}
+        problem = Problem.from_json(problem_of(session, goals))
+        check_feasible(problem)
+        change_problem_in(tx, session_id, problem, reason, actor)
     return session

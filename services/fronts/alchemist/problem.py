@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from .refusals import NO_VARIABLES, Refusal
-from .session import CATEGORICAL, DISCRETE, INTEGER, OBSERVED, Constraint, Session, Variable
+from .session import DISCRETE, INTEGER, OBSERVED, Constraint, Session, Variable
 
 #: ALchemist names the kind of its constraints so: a sum at most, or equal to, the right-hand side.
 _OPERATOR = {"inequality": "<=", "equality": "=="}
+#: Of an observed variable without bounds; its values may lie outside.
+USUAL = (0.0, 100.0)
 
 
 def problem_of(session: Session, goals: dict[str, str] | None = None) -> dict[str, Any]:
@@ -29,16 +31,23 @@ def objectives(session: Session, goals: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def _parameter(variable: Variable) -> dict[str, Any]:
-    made: dict[str, Any] = {"name": variable.name, "unit": variable.unit or ""}
-    numbers = {"low": variable.min, "high": variable.max}
+    if variable.categories:
+        kind = "context" if variable.role == OBSERVED else "categorical"
+        return {"name": variable.name, "kind": kind, "categories": list(variable.categories)}
+    made = {"name": variable.name, "unit": variable.unit or ""}
     if variable.role == OBSERVED:
-        known = {"categories": list(variable.categories)} if variable.type == CATEGORICAL else numbers
-        return {**made, "kind": "context", **known}
-    if variable.type == CATEGORICAL:
-        return {**made, "kind": "categorical", "categories": list(variable.categories)}
+        low, high = _usual(variable)
+        return {**made, "kind": "context", "low": low, "high": high}
     if variable.type == DISCRETE:
         return {**made, "kind": "discrete", "values": list(variable.allowed_values)}
-    return {**made, "kind": "integer" if variable.type == INTEGER else "continuous", **numbers}
+    kind = "integer" if variable.type == INTEGER else "continuous"
+    return {**made, "kind": kind, "low": variable.min, "high": variable.max}
+
+
+def _usual(variable: Variable) -> tuple[float, float]:
+    """Between what an observed number usually lies; ALchemist's need not say."""
+    known = [each for each in (variable.min, variable.max, *variable.allowed_values) if each is not None]
+    return (min(known), max(known)) if len(set(known)) > 1 else USUAL
 
 
 def _constraint(constraint: Constraint) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 REAL, INTEGER, CATEGORICAL, DISCRETE = "real", "integer", "categorical", "discrete"
+#: What older files call an observed number.
+CONTEXT = "context"
 CONTROLLABLE, OBSERVED = "controllable", "observed"
 OUTPUT = "Output"
 
@@ -68,6 +70,11 @@ class Session:
 
     def variable(self, name: str) -> Variable | None:
         return next((each for each in self.variables if each.name == name), None)
+
+    def ordered(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs in the order of the variables, as ALchemist gives them; the store keeps no order."""
+        names = [each.name for each in self.variables if each.name in inputs]
+        return {name: inputs[name] for name in [*names, *(name for name in inputs if name not in names)]}
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
