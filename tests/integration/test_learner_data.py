@@ -74,7 +74,7 @@ def test_a_learner_on_a_pool_needs_only_its_campaigns_token(
         _, robots = issue(context.store, context.ids, "robot", ["queue:q"], None, "person:admin")
         place = {"url": url, "token": robots, "spool": tmp_path / "spool"}
         labqueue.serve(lambda _: {"y": 1.0}, queue="q", instrument="i", limit=3, **place)
-        number(context.store)
+        number(context.store, wait=True)
         labqueue.serve_learner(Heaviest(), campaign="own", url=url, token=secret, limit=1)
         shown = client.campaign("own")
         assert shown["state"] == "finished" and "improve the score by 46, less than 48.5" in shown["reason"]
@@ -105,7 +105,7 @@ def test_rows_are_the_same_however_they_came(context: Context, url: str) -> None
                 outputs = {"y": luck.random(), "phase": luck.choice(["clear", "cloudy"])}
                 item = {"id": kept[-1], "parameters": {"x": float(step)}, "outputs": outputs}
                 client.post_elsewhere("own", [item])
-            number(context.store)
+            number(context.store, wait=True)
             client.transport.request = watched  # type: ignore[method-assign]
             mine = rows(known, 10**9 + step)
             client.transport.request = request  # type: ignore[method-assign]

@@ -120,7 +120,7 @@ class Campus:
 
     def work(self) -> set[str]:
         """What the janitor and our workers do."""
-        number(self.context.store)
+        number(self.context.store, wait=True)
         commands = due.due(self.context.store)
         for each in commands:
             if each.name == "train":

@@ -32,13 +32,13 @@ def crew(context: Context, learner: Learner | None = None) -> Iterator[Learner]:
 
     def work() -> None:
         while not stop.is_set():
-            number(context.store)
+            number(context.store, wait=True)
             for command in due.due(context.store):
                 if command.name == "train":
                     train.train(context.store, does, int(command.argument), "crew")
                 elif command.name == "inquire":
                     inquire.answer(context.store, does, context.ids.uuid().__class__(str(command.argument)))
-            number(context.store)
+            number(context.store, wait=True)
             stop.wait(0.01)
 
     thread = threading.Thread(target=work, name="crew", daemon=True)

@@ -112,7 +112,7 @@ def served(context: Context, port: int = 0) -> Iterator[str]:
 async def numbered(context: Context) -> None:
     """Every event that was committed has its number: what people look at is up to date."""
     while True:
-        await asyncio.to_thread(number, context.store)
+        await asyncio.to_thread(number, context.store, wait=True)
         with context.store.session() as session:
             if not session.value("SELECT count(*) FROM events WHERE number IS NULL"):
                 return
