@@ -22,7 +22,7 @@ from torch.distributions import Gamma, LogNormal, Normal
 from .data import Data, tensor
 from .encoding import Array
 from .gp import known_noise
-from .likelihood import LEAST_NOISE, MATERN, NOISE_PRIOR, RBF, Task, covariance, distances
+from .likelihood import KERNELS, LEAST_NOISE, NOISE_PRIOR, Task, covariance, distances
 from .process import Conditioned
 from .values import LearningError
 from .warps import Warp
@@ -71,11 +71,7 @@ class Coregion:
         positive = (*found.lengthscales, *found.scales, *found.noises)
         every = (*positive, *found.bonds, *found.means, found.evidence)
         sound = all(map(math.isfinite, every)) and min(positive, default=0.0) > 0
-        if (
-            not sound
-            or found.kernel not in (RBF, MATERN)
-            or max(map(abs, found.bonds), default=0) > _TIGHTEST
-        ):
+        if not sound or found.kernel not in KERNELS or max(map(abs, found.bonds), default=0) > _TIGHTEST:
             raise LearningError("The model state holds numbers that no fit gives.")
         sizes = [len(each) for each in (warps, found.scales, found.means, found.noises)]
         bonds = count * (count - 1) // 2

@@ -16,6 +16,7 @@ from labqueue.problem import Continuous, Output, Problem
 
 from .columns import Places
 from .encoding import Array, Encoding
+from .likelihood import MATERN, RBF
 from .values import LearningError, Observation, Point
 
 Mask = NDArray[np.bool_]
@@ -42,6 +43,7 @@ class Data:
     groups   of each column: 0, 1, ...; the one-hot columns of a category parameter are one group
     classes  how many labels there are; 0 where the output is a number
     listed   is every parameter one of some values, with categories among them?
+    kernels  among which the evidence chooses
     name     of the output, where it is learnt with others
     family   the rows of all numbers that are learnt together, this one's among them, by name; empty: it is learnt alone
     """
@@ -52,6 +54,7 @@ class Data:
     groups: tuple[int, ...]
     classes: int = 0
     listed: bool = False
+    kernels: tuple[str, ...] = (RBF, MATERN)
     name: str = ""
     family: Mapping[str, Data] = field(default_factory=dict)
 

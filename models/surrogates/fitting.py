@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import torch
 
 from labqueue.problem import Problem
-from labqueue.strategy import MULTI_OUTPUT, Strategy
+from labqueue.strategy import AUTO, MULTI_OUTPUT, Strategy
 
 from . import metrology
 from .data import Data, Space, datasets, related
@@ -54,7 +55,7 @@ def fit(
     """
     began, device = clock(), usable(device)
     space = space_of(problem, rows, files)
-    data = _datasets(problem, space, rows, strategy.surrogate)
+    data = _datasets(problem, space, rows, strategy.surrogate, strategy.kernel)
     earlier = _warm(problem, strategy, space, warm)
     with seeded(seed_for("fit", seed), device):
         found = _fits(data, strategy.surrogate, earlier, seed, device)
@@ -129,8 +130,12 @@ def _warm(problem: Problem, strategy: Strategy, space: Space, data: bytes | None
     return state.outputs if state.asked == strategy.surrogate else {}
 
 
-def _datasets(problem: Problem, space: Space, rows: Sequence[Observation], asked: str) -> dict[str, Data]:
+def _datasets(
+    problem: Problem, space: Space, rows: Sequence[Observation], asked: str, kernel: str = AUTO
+) -> dict[str, Data]:
     found = datasets(problem, space, rows)
+    if kernel != AUTO:
+        found = {name: replace(each, kernels=(kernel,)) for name, each in found.items()}
     return related(found) if asked == MULTI_OUTPUT else found
 
 

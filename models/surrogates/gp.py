@@ -15,7 +15,7 @@ import torch
 
 from .data import Data, tensor
 from .encoding import Array
-from .likelihood import LEAST_NOISE, MATERN, RBF, Peak, Task, climb, density_of, position_of
+from .likelihood import KERNELS, LEAST_NOISE, Peak, Task, climb, density_of, position_of
 from .process import Process
 from .values import LearningError
 from .warps import Warp
@@ -58,7 +58,7 @@ class Hyper:
         )
         positive = (*hyper.lengthscales, hyper.outputscale, hyper.noise)
         sound = all(map(math.isfinite, (*positive, hyper.mean, hyper.evidence))) and min(positive) > 0
-        if not sound or hyper.kernel not in (RBF, MATERN):
+        if not sound or hyper.kernel not in KERNELS:
             raise LearningError("The model state holds numbers that no fit gives.")
         if len(hyper.lengthscales) != width:
             raise LearningError("The model state belongs to another problem.")

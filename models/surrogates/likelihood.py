@@ -18,7 +18,8 @@ from torch import Tensor
 
 from .encoding import Array
 
-RBF, MATERN = "rbf", "matern"
+#: Matern kernels are named by their smoothness: 1/2, 3/2, 5/2.
+RBF, MATERN12, MATERN32, MATERN = KERNELS = ("rbf", "matern12", "matern32", "matern52")
 
 #: Variances in standardised units. A solver has no noise, an assay may have much: the prior is wide, and it counts as a
 #: density of the logarithm, since as one of the variance itself it would be steepest towards no noise at all (held out,
@@ -120,6 +121,15 @@ def covariance(kernel: str, square: Tensor) -> tuple[Tensor, Tensor]:
     if kernel == RBF:
         value = torch.exp(-0.5 * square)
         return value, -0.5 * value
+    if kernel == MATERN12:
+        root = square.sqrt()
+        value = torch.exp(-root)
+        # At a row itself there is no slope; it would be infinite.
+        return value, torch.where(square > _NEAREST, -value / (2 * root), 0.0)
+    if kernel == MATERN32:
+        root = (3 * square).sqrt()
+        decay = torch.exp(-root)
+        return (1 + root) * decay, -1.5 * decay
     root = (5 * square).sqrt()
     decay = torch.exp(-root)
     return (1 + root + root.square() / 3) * decay, (-5 / 6) * (1 + root) * decay

@@ -12,16 +12,17 @@ from functools import cached_property
 
 import torch
 from botorch.models.gp_regression import SingleTaskGP
-from gpytorch.kernels import MaternKernel, RBFKernel, ScaleKernel
+from gpytorch.kernels import Kernel, MaternKernel, RBFKernel, ScaleKernel
 from linear_operator.utils.cholesky import psd_safe_cholesky
 from torch import Tensor
 
 from .blend import Gaussian
 from .encoding import Array
-from .likelihood import RBF, covariance, distances
+from .likelihood import MATERN, MATERN12, MATERN32, RBF, covariance, distances
 
 #: Added to variances (standardised units): at a row without noise there is none.
 _JITTER = 1e-8
+_SMOOTHNESS = {MATERN12: 0.5, MATERN32: 1.5, MATERN: 2.5}
 
 
 class Conditioned(Gaussian):
@@ -167,9 +168,9 @@ class Process(Conditioned):
     def layered(self) -> SingleTaskGP:
         """The same in BoTorch's own layers, for what looks into them."""
         columns = self.inputs.shape[1]
-        base = (
-            RBFKernel(ard_num_dims=columns) if self.kernel == RBF else MaternKernel(2.5, ard_num_dims=columns)
-        )
+        base: Kernel = RBFKernel(ard_num_dims=columns)
+        if self.kernel != RBF:
+            base = MaternKernel(_SMOOTHNESS[self.kernel], ard_num_dims=columns)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # BoTorch asks for inputs within [0, 1]: actual values may differ
             model = SingleTaskGP(

@@ -150,7 +150,8 @@ def with_strategy(
     data = {"version": version, "reason": reason}
     event = r.Event("campaign.strategy_changed", actor, campaign_id=campaign.id, data=data)
     # Another kind of model is another way to see the same data: a training is due.
-    tx.events.add([replace(event, teaches=strategy.surrogate != old.surrogate)])
+    other = (strategy.surrogate, strategy.kernel) != (old.surrogate, old.kernel)
+    tx.events.add([replace(event, teaches=other)])
     return replace(campaign, strategy=body, strategy_version=version)
 
 

@@ -18,6 +18,7 @@ from labqueue.strategy import (
     DESIGN,
     DESIGNS,
     FALLBACKS,
+    KERNELS,
     LEARNER,
     METRICS,
     PENDING,
@@ -85,6 +86,13 @@ def test_it_comes_back_as_it_went_out(strategy: Strategy) -> None:
     assert Strategy.from_json(json.loads(json.dumps(strategy.to_json()))) == strategy
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("surrogate", ["auto", "gp", "multi_output", "robust"])
+def test_a_kernel_is_for_gaussian_processes(surrogate: str, kernel: str) -> None:
+    strategy = Strategy(surrogate=surrogate, kernel=kernel)
+    assert Strategy.from_json(json.loads(json.dumps(strategy.to_json()))) == strategy
+
+
 def test_short_forms() -> None:
     read = Strategy.from_json({"design": "halton", "acquisition": "ucb"})
     assert read.design == Design("halton") and read.acquisition == (Share("ucb", 1.0),)
@@ -125,6 +133,8 @@ def test_who_needs_a_model(strategy: Strategy, models: bool) -> None:
         ({"design": {"levels": 1}}, "strategy.design.levels", ""),
         ({"design": {"center": -1}}, "strategy.design.center", ""),
         ({"surrogate": "gb"}, "strategy.surrogate", "Did you mean gp?"),
+        ({"kernel": "matern"}, "strategy.kernel", ""),
+        ({"kernel": "rbf", "surrogate": "saas"}, "strategy.kernel", ""),
         ({"acquisition": "ei"}, "strategy.acquisition", ""),
         ({"acquisition": []}, "strategy.acquisition", ""),
         ({"acquisition": 3}, "strategy.acquisition", ""),

@@ -12,7 +12,6 @@ import numpy as np
 from models.surrogates import gp
 from models.surrogates.data import Data
 from models.surrogates.gp import Hyper
-from models.surrogates.likelihood import MATERN, RBF
 from models.surrogates.values import LearningError
 from models.surrogates.warps import candidates, refreshed
 
@@ -60,7 +59,7 @@ def describe(hyper: Hyper) -> dict[str, Any]:
 
 def fit(data: Data, warm: Fit | None, seed: int, device: str) -> Exact:
     if isinstance(warm, Exact):
-        found = _near([_onwards(data, each, device) for each in warm.hypers])
+        found = _near([_onwards(data, each, device) for each in warm.hypers if each.kernel in data.kernels])
         if found and not _beaten(found[0], data, device):
             return Exact(found)
     if len(data) > _COMPARED:
@@ -75,9 +74,9 @@ def fit(data: Data, warm: Fit | None, seed: int, device: str) -> Exact:
 
 
 def _compared(data: Data, device: str) -> list[Hyper | None]:
-    """Every map with either kernel."""
+    """Every map with every kernel."""
     maps = candidates(data.values)
-    return [gp.fit(data, warp, kernel, None, device) for warp in maps for kernel in (RBF, MATERN)]
+    return [gp.fit(data, warp, kernel, None, device) for warp in maps for kernel in data.kernels]
 
 
 def _near(found: Iterable[Hyper | None]) -> tuple[Hyper, ...]:

@@ -19,7 +19,6 @@ from models.surrogates.coregion import Coregion
 from models.surrogates.data import Data
 from models.surrogates.encoding import Array
 from models.surrogates.gp import Hyper
-from models.surrogates.likelihood import MATERN, RBF
 from models.surrogates.process import Conditioned
 from models.surrogates.values import LearningError
 from models.surrogates.warps import Warp, refreshed
@@ -120,7 +119,7 @@ def _afresh(family: Mapping[str, Data], seed: int, device: str) -> tuple[dict[st
         return alone, []
     some = _some(rows, seed)
     starts = _starts(some, [each.hyper for each in alone.values()], device)
-    found = [coregion.fit(some, kernel, starts, device) for kernel in (RBF, MATERN)]
+    found = [coregion.fit(some, kernel, starts, device) for kernel in some[0].kernels]
     joint = sorted((each for each in found if each is not None), key=lambda each: -_joint_weight(each, some))
     if some is not rows:
         onwards = [coregion.fit(rows, each.kernel, [each], device) for each in joint[:1]]
@@ -134,7 +133,10 @@ def _onwards(
     """From where earlier fits ended."""
     rows = list(family.values())
     kept = dict.fromkeys(
-        view for each in earlier.values() for view in each.views if isinstance(view, Coregion)
+        view
+        for each in earlier.values()
+        for view in each.views
+        if isinstance(view, Coregion) and view.kernel in rows[0].kernels
     )
     moved = []
     for view in kept:

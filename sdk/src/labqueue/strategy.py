@@ -36,6 +36,10 @@ POINT_LIMIT = 10_000
 #: One model of all numbers together, so that related ones learn from each other.
 MULTI_OUTPUT = "multi_output"
 SURROGATES = (AUTO, "gp", MULTI_OUTPUT, "saas", "robust", "variational", "ensemble", "forest")
+#: Radial basis functions, and Matern kernels of smoothness 1/2, 3/2 and 5/2.
+KERNELS = (AUTO, "rbf", "matern12", "matern32", "matern52")
+#: The kinds of model that take a named kernel.
+_TAKES_KERNEL = (AUTO, "gp", MULTI_OUTPUT, "robust")
 ACQUISITIONS = (
     AUTO,
     "log_ei",
@@ -142,6 +146,7 @@ class Strategy:
     fallback     with `learner`: what chooses while that learner is away
     design, initial    the design before a model is asked, and its number of points (0: a learner begins from nothing)
     surrogate    the kind of model; `auto`: chosen by the problem and the number of rows
+    kernel       of its Gaussian processes; `auto`: those that the evidence prefers
     acquisition  what makes a point worth measuring; several by share
     pending      how points in flight enter: `joint` (they are unknown, and averaged over), `pessimistic` (they are
                  taken to come out badly), `posterior` (only their uncertainty is gone)
@@ -162,6 +167,7 @@ class Strategy:
     initial: int = 8
     design: Design = field(default_factory=Design)
     surrogate: str = AUTO
+    kernel: str = AUTO
     acquisition: tuple[Share, ...] = (Share(),)
     pending: str = JOINT
     beta: float = 4.0
@@ -187,6 +193,7 @@ class Strategy:
             "initial": self.initial,
             "design": self.design.to_json(),
             "surrogate": self.surrogate,
+            "kernel": self.kernel,
             "acquisition": [each.to_json() for each in self.acquisition],
             "pending": self.pending,
             "beta": self.beta,
@@ -231,13 +238,19 @@ def _read(reader: Reader, fields: Mapping[str, Any]) -> Strategy:
         reader.wrong(f"{place}.learner", "must name the learner that chooses.", learner)
     if method != LEARNER and learner:
         reader.wrong(f"{place}.method", "must be learner where a learner is named.", method)
+    surrogate = reader.choice(fields, "surrogate", place, SURROGATES, default=AUTO)
+    kernel = reader.choice(fields, "kernel", place, KERNELS, default=AUTO)
+    if kernel != AUTO and surrogate not in _TAKES_KERNEL:
+        allowed = ", ".join(_TAKES_KERNEL)
+        reader.wrong(f"{place}.kernel", f"is for the surrogates {allowed}; leave it out.", kernel)
     return Strategy(
         method=method,
         initial=reader.whole(
             fields, "initial", place, default=8, low=0 if method == LEARNER else 1, high=POINT_LIMIT
         ),
         design=_read_design(reader, fields.get("design")),
-        surrogate=reader.choice(fields, "surrogate", place, SURROGATES, default=AUTO),
+        surrogate=surrogate,
+        kernel=kernel,
         acquisition=_read_acquisition(reader, fields.get("acquisition")),
         pending=reader.choice(fields, "pending", place, PENDING, default=JOINT),
         beta=positive("beta", 4.0),

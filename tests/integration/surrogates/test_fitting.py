@@ -17,6 +17,8 @@ from models.surrogates import fitting
 from models.surrogates.data import Data, datasets, groups
 from models.surrogates.encoding import Encoding
 from models.surrogates.kinds.registry import EXACT_ROWS, kind_for
+from models.surrogates.likelihood import KERNELS
+from models.surrogates.process import Conditioned
 from models.surrogates.surrogate import Surrogate
 from models.surrogates.values import LearningError, Observation, Point
 
@@ -191,3 +193,22 @@ def test_a_graphics_card_is_for_many_rows(monkeypatch: pytest.MonkeyPatch) -> No
     assert fitting.device_for(fitting.GPU_ROWS) == "cuda"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert fitting.device_for(100_000) == "cpu"
+
+
+@pytest.mark.parametrize("surrogate", ["auto", "gp", "multi_output", "robust"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_named_kernel_is_the_only_one(surrogate: str, kernel: str) -> None:
+    found = fitting.fit(HILL, Strategy(surrogate=surrogate, kernel=kernel), ROWS[:12])
+    assert found.metrics["outputs"]["height"]["kernel"] == kernel
+    restored = fitting.restore(HILL, STRATEGY, fitting.space_of(HILL, ROWS), ROWS[:12], found.state)
+    views = [view.model for part in restored.parts for view in (part, *part.others)]
+    assert all(isinstance(each, Conditioned) and each.kernel == kernel for each in views)
+
+
+@pytest.mark.parametrize("surrogate", ["gp", "multi_output"])
+def test_a_fit_with_another_kernel_is_no_start(surrogate: str) -> None:
+    points = [{"x": float(x), "y": 1.0} for x in np.linspace(-5, 10, 70)]
+    rows = tuple(Observation(point, {"height": hill(point)}) for point in points)
+    first = fitting.fit(HILL, Strategy(surrogate=surrogate, kernel="rbf"), rows)
+    other = fitting.fit(HILL, Strategy(surrogate=surrogate, kernel="matern12"), rows, first.state)
+    assert other.metrics["outputs"]["height"]["kernel"] == "matern12"

@@ -22,7 +22,7 @@ from models.surrogates import design, gp, likelihood
 from models.surrogates.data import Data, datasets
 from models.surrogates.encoding import Encoding
 from models.surrogates.kinds import gp as kind
-from models.surrogates.likelihood import MATERN, RBF, Task
+from models.surrogates.likelihood import KERNELS, RBF, Task
 from models.surrogates.values import Observation
 from models.surrogates.warps import candidates
 
@@ -72,7 +72,7 @@ def test_the_density_is_that_of_gpytorch_and_its_peak_a_peak(kernel: str) -> Non
     assert theirs(1.0) > max(theirs(0.9), theirs(1.1))
 
 
-@pytest.mark.parametrize("kernel", [RBF, MATERN])
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("sparsity", [None, 0.1])
 @pytest.mark.parametrize("known", ["none", "some", "all"])
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.surrogates.likelihood import MATERN, RBF
+from models.surrogates.likelihood import KERNELS, RBF
 from models.surrogates.process import Beside, Process
 
 GENERATOR = np.random.default_rng(11)
@@ -19,7 +19,7 @@ def process(kernel: str, noise: torch.Tensor = NOISE) -> Process:
     return Process(kernel, ROWS, VALUES, noise, (0.4, 0.9, 3.0), 1.3, 0.2)
 
 
-@pytest.mark.parametrize("kernel", [RBF, MATERN])
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("shape", [(7, 3), (5, 1, 3), (5, 4, 3), (2, 3, 4, 3)])
 def test_mean_and_covariance_are_those_of_the_layers(kernel: str, shape: tuple[int, ...]) -> None:
     given = process(kernel)
@@ -30,7 +30,7 @@ def test_mean_and_covariance_are_those_of_the_layers(kernel: str, shape: tuple[i
     assert mine.covariance_matrix.numpy() == pytest.approx(matrix, abs=1e-6)
 
 
-@pytest.mark.parametrize("kernel", [RBF, MATERN])
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_what_a_batch_shares_changes_nothing_and_has_no_slope(kernel: str) -> None:
     given = process(kernel)
     shared, last = torch.as_tensor(GENERATOR.random((4, 3))), torch.as_tensor(GENERATOR.random((6, 1, 3)))
@@ -51,7 +51,7 @@ def test_what_a_batch_shares_changes_nothing_and_has_no_slope(kernel: str) -> No
     assert one.grad[:, -1].numpy() == pytest.approx(other.grad[:, -1].numpy(), rel=1e-3, abs=1e-5)
 
 
-@pytest.mark.parametrize("kernel", [RBF, MATERN])
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("shared", [False, True])
 def test_beside_drawn_points_a_further_one_is_what_the_draws_leave_of_it(kernel: str, shared: bool) -> None:
     given = process(kernel)
