@@ -55,9 +55,22 @@ class Settings(BaseModel):
     token: SecretStr | None = Field(None, description="token that the SDK and the command line show")
     body_limit: int = Field(1024 * 1024, ge=1024, description="largest JSON body, bytes")
     artifact_limit: int = Field(1024 * 1024 * 1024, ge=1024, description="largest artifact, bytes")
+    file_limit: int = Field(
+        1024 * 1024 * 1024, ge=1024, description="largest file in a campaign's folder, bytes"
+    )
+    files_limit: int = Field(1000, ge=1, le=10_000, description="most files in a campaign's folder")
     batch_limit: int = Field(500, ge=1, le=10_000, description="most items in one request")
     alchemist_ui: Path | None = Field(
         None, description="folder of ALchemist's page (api/static in its wheel); it is then shown at /"
+    )
+    keep_inquiries_days: float = Field(
+        1.0, ge=0.01, le=3650, description="days that answers of the model are kept after their deadline"
+    )
+    keep_claims_days: float = Field(
+        7.0, ge=1, le=3650, description="days that the key of a claim is kept, and while a lease of it lives"
+    )
+    keep_gone_days: float = Field(
+        90.0, ge=1, le=3650, description="days that ended tokens, and instruments nobody heard of, are kept"
     )
     db_pool_size: int = Field(8, ge=1, le=500, description="database connections of one process")
     prepared_statements: Annotated[bool, BeforeValidator(_switch)] = Field(

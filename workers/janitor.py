@@ -2,9 +2,10 @@
 
     numbers    events that others left without a number        reaps    leases of holders that fell silent
     expires    experiments and questions past their time       stops    campaigns whose stop rule holds
-    relays     what was committed to the queue streams         commands workers: train, suggest, inquire, notify
+    forgets    what nobody needs any more                      commands workers: train, suggest, inquire, notify
+    relays     what was committed to the queue streams
 
-The first four need Postgres alone and go on with Redis away. Whatever two janitors do at once, or one does
+All but the last two need Postgres alone and go on with Redis away. Whatever two janitors do at once, or one does
 twice, is harmless: each verb decides in Postgres.
 """
 
@@ -14,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from datetime import timedelta
 from socket import gethostname
 
 import structlog
@@ -24,6 +26,7 @@ from models.domain import records as r
 from services import bootstrap
 from services.broker.wake import Wake
 from services.flow import dispatch, due, inquire, recover, stop
+from services.flow.forget import KEEP, Keep, forget
 from services.flow.number import number
 from services.observability import logs
 from services.ports import Commands, Publisher, Store
@@ -45,6 +48,8 @@ TURN_SECONDS = 0.05
 SWEEP_SECONDS = 1.0
 #: Events read at once; what is left over is read in the next turn, and a sweep finds it, too.
 PAGE = 1000
+#: What nobody needs any more is looked for this often, and at each step of a second while there is more of it.
+FORGET_SECONDS = 300.0
 #: How long Redis is left alone after it did not answer.
 AWAY_SECONDS = 1.0
 
@@ -53,10 +58,17 @@ class Janitor:
     """Two loops: one on Postgres alone, one that also needs Redis, so that neither waits for the other's server."""
 
     def __init__(
-        self, store: Store, publisher: Publisher, commands: Commands, wake: Wake, name: str = ""
+        self,
+        store: Store,
+        publisher: Publisher,
+        commands: Commands,
+        wake: Wake,
+        name: str = "",
+        keep: Keep = KEEP,
     ) -> None:
         self.store, self.publisher, self.commands, self.wake = store, publisher, commands, wake
         self.name = name or holder()
+        self.keep = keep
         self.leading = False
         self._stopping = threading.Event()
         self._news = threading.Event()
@@ -64,6 +76,7 @@ class Janitor:
         self._seen: int | None = None
         self._swept = -SWEEP_SECONDS
         self._renew_at = 0.0
+        self._forget_at = 0.0
         self._silent_until = 0.0
         self.truth = Round(
             Step("number", self._number),
@@ -72,6 +85,7 @@ class Janitor:
             Step("inquiries", lambda: inquire.expire_inquiries(store), every=1.0),
             Step("stop", self._stop_rules, every=1.0, urgent=0.2),
             Step("overtime", self._overtime, every=5.0),
+            Step("forget", self._forget, every=1.0),
             # What the steps before have changed.
             Step("number again", self._number),
         )
@@ -175,6 +189,16 @@ class Janitor:
         for campaign in stop.overtime(self.store):
             stop.check(self.store, campaign)
 
+    def _forget(self) -> None:
+        """A batch at a time, so that whatever has to happen soon never waits for long."""
+        if time.monotonic() < self._forget_at:
+            return
+        done = forget(self.store, self.keep)
+        if any(done.rows.values()):
+            log.debug("forgot", **done.rows)
+        if not done.more:
+            self._forget_at = time.monotonic() + FORGET_SECONDS
+
     def _relay(self) -> None:
         dispatch.relay(self.store, self.publisher)
 
@@ -220,7 +244,12 @@ def main() -> int:
     context = bootstrap.build(settings)
     assert context.publisher is not None, "built from settings, a context has all parts"
     assert context.commands is not None, "built from settings, a context has all parts"
-    janitor = Janitor(context.store, context.publisher, context.commands, Wake(settings.redis))
+    keep = Keep(
+        inquiries=timedelta(days=settings.keep_inquiries_days),
+        claims=timedelta(days=settings.keep_claims_days),
+        gone=timedelta(days=settings.keep_gone_days),
+    )
+    janitor = Janitor(context.store, context.publisher, context.commands, Wake(settings.redis), keep=keep)
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: janitor.stop())
     pulse = Pulse(

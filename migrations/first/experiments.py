@@ -39,8 +39,9 @@ def create() -> None:
             comment="When the row was written, by the database's clock.",
         ),
         sa.PrimaryKeyConstraint("key", name=op.f("claims_pk")),
-        comment="Claims that gave something, by their keys.",
+        comment="Claims that gave something, by their keys; forgotten some time after the last of their leases ended.",
     )
+    op.create_index("claims_created_index", "claims", ["created_at"])
     op.create_table(
         "experiments",
         sa.Column(
@@ -76,7 +77,10 @@ def create() -> None:
             comment="Virtual time stamped when staged: the stored order within a priority.",
         ),
         sa.Column(
-            "origin", sa.Text(), nullable=False, comment="Who chose it: suggester, person, design, front."
+            "origin",
+            sa.Text(),
+            nullable=False,
+            comment="Who chose it: suggester, person (or a program of theirs), design.",
         ),
         sa.Column("reason", sa.Text(), nullable=False, comment="Why, in a sentence."),
         sa.Column(
@@ -199,6 +203,12 @@ def create() -> None:
             comment="When it reached a final state; null until then.",
         ),
         sa.Column(
+            "dismissed_at",
+            sa.TIMESTAMP(timezone=True),
+            nullable=True,
+            comment="When a person had seen that it failed; null again once something new happens to it.",
+        ),
+        sa.Column(
             "created_at",
             sa.TIMESTAMP(timezone=True),
             server_default=sa.text("clock_timestamp()"),
@@ -206,7 +216,7 @@ def create() -> None:
             comment="When the row was written, by the database's clock.",
         ),
         sa.CheckConstraint(
-            "origin IN ('suggester', 'person', 'design', 'front')", name=op.f("experiments_origin_check")
+            "origin IN ('suggester', 'person', 'design')", name=op.f("experiments_origin_check")
         ),
         sa.CheckConstraint(
             "outcome IS NULL OR outcome IN ('measured', 'infeasible', 'suspect')",

@@ -56,7 +56,13 @@ def create() -> None:
         ),
         sa.ForeignKeyConstraint(["campaign_id"], ["campaigns.id"], name=op.f("inquiries_campaign_id_fk")),
         sa.PrimaryKeyConstraint("id", name=op.f("inquiries_pk")),
-        comment="Questions that need a model.",
+        comment="Questions that need a model; forgotten some time after they ended.",
+    )
+    op.create_index(
+        "inquiries_ended_index",
+        "inquiries",
+        ["deadline"],
+        postgresql_where=sa.text("state IN ('answered', 'failed', 'expired')"),
     )
     op.create_index(
         "inquiries_due_index",

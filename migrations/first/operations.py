@@ -115,7 +115,7 @@ def create() -> None:
         sa.CheckConstraint("state IN ('active', 'paused')", name=op.f("instruments_state_check")),
         sa.CheckConstraint("failure_limit > 0", name=op.f("instruments_failure_limit_check")),
         sa.PrimaryKeyConstraint("name", name=op.f("instruments_pk")),
-        comment="Devices, clusters and people that do the work.",
+        comment="Devices, clusters and people that do the work; forgotten a long time after they were last heard of.",
         postgresql_with=HOT,
     )
     op.create_table(
@@ -204,7 +204,7 @@ def create() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("tokens_pk")),
         sa.UniqueConstraint("prefix", name=op.f("tokens_prefix_key")),
-        comment="Bearer tokens, hashed.",
+        comment="Bearer tokens, hashed; forgotten a long time after they ended.",
     )
     op.create_table(
         "workers",

@@ -64,7 +64,8 @@ def create() -> None:
             comment="When it was written.",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("events_pk")),
-        comment="What happened, in the transaction that made it true. No foreign keys: it outlives what it names.",
+        comment="What happened, in the transaction that made it true. No foreign keys: it outlives what it names. Kept "
+        "for ever, but for what happened to inquiries.",
         postgresql_with=HOT,
     )
     op.create_index(
@@ -85,6 +86,12 @@ def create() -> None:
         ["number"],
         unique=True,
         postgresql_where=sa.text("number IS NOT NULL"),
+    )
+    op.create_index(
+        "events_inquiry_index",
+        "events",
+        ["at"],
+        postgresql_where=sa.text("starts_with(type, 'inquiry.')"),
     )
     op.create_index("events_unnumbered_index", "events", ["id"], postgresql_where=sa.text("number IS NULL"))
     op.create_table(
@@ -171,6 +178,12 @@ def create() -> None:
             nullable=True,
             comment="The result that amended or withdrew it; null while it stands.",
         ),
+        sa.Column(
+            "dismissed_at",
+            sa.TIMESTAMP(timezone=True),
+            nullable=True,
+            comment="When a person had seen that it was refused; null otherwise.",
+        ),
         sa.CheckConstraint("kind IN ('report', 'amend', 'withdraw')", name=op.f("results_kind_check")),
         sa.CheckConstraint(
             "outcome IN ('measured', 'infeasible', 'suspect')", name=op.f("results_outcome_check")
@@ -193,7 +206,10 @@ def create() -> None:
         "results_unusable_index",
         "results",
         ["seq"],
-        postgresql_where=sa.text("verdict IN ('held', 'refused')"),
+        postgresql_where=sa.text("verdict IN ('held', 'refused') AND dismissed_at IS NULL"),
+    )
+    op.create_index(
+        "results_refused_index", "results", ["id"], postgresql_where=sa.text("verdict = 'refused'")
     )
     op.create_table(
         "readings",

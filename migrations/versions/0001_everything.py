@@ -6,14 +6,14 @@ Revises: nothing
 
 from __future__ import annotations
 
-from migrations.first import campaigns, experiments, learning, operations, pools, results
+from migrations.first import campaigns, experiments, files, learning, operations, pools, results
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-_TOPICS = (campaigns, experiments, results, learning, operations, pools)
+_TOPICS = (campaigns, experiments, results, learning, operations, pools, files)
 
 
 def upgrade() -> None:

@@ -69,6 +69,7 @@ def back(experiment: Experiment) -> Experiment:
         attempt=None,
         held_reason="",
         finished_at=None,
+        dismissed_at=None,
     )
 
 

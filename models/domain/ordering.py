@@ -2,7 +2,10 @@
 
 Each staged experiment gets a tag, the virtual time at which it would start if every flow had its share
 (Goyal, Vin, Cheng: Start-time Fair Queuing, SIGCOMM 1996). Claims take (priority desc, tag, id). A campaign's
-rate is its owner's weight times its own share among the owner's unfinished campaigns on that queue.
+rate is its owner's weight times its own share among the owner's campaigns on that queue that want their part:
+active ones of which something waits or runs, or did so a short while ago. Without the while, of two campaigns that are
+filled one after the other the first would be stamped as if it were alone, and together they would have more than their
+owner's weight.
 """
 
 from __future__ import annotations
@@ -10,23 +13,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+#: Seconds after its last staging that a campaign with nothing staged or leased still wants its part.
+REST = 86_400.0
+
 
 @dataclass(frozen=True)
 class Flow:
-    """One campaign's claim on a queue. Weights are positive."""
+    """One campaign's claim on a queue. Weights are positive. `wants`: it counts among its owner's campaigns."""
 
     campaign_id: int
     owner: str
     owner_weight: float
     weight: float
     finish_tag: float
+    wants: bool = True
 
 
 def rate(flows: Iterable[Flow], campaign_id: int) -> float:
     """The share of the campaign: experiments per unit of virtual time."""
     every = list(flows)
     mine = next(flow for flow in every if flow.campaign_id == campaign_id)
-    siblings = sum(flow.weight for flow in every if flow.owner == mine.owner)
+    siblings = sum(flow.weight for flow in every if flow.owner == mine.owner and (flow.wants or flow is mine))
     return mine.owner_weight * mine.weight / siblings
 
 

@@ -101,7 +101,7 @@ def _by_point(
             there[key].append(each)
     groups: dict[tuple[Any, ...], list[Entry]] = defaultdict(list)
     for entry in entries:
-        wrong = problem.check_point(_planned(problem, entry.parameters))
+        wrong = problem.check_run(_planned(problem, entry.parameters))
         if wrong and not there.get(_key(problem, entry.parameters)):
             hint = "Where it was planned otherwise, name its experiment in a column `code`."
             errors = tuple(replace(each, hint=each.hint or hint) for each in wrong)
@@ -162,7 +162,16 @@ def _elsewhere(problem: Problem, entry: Entry) -> Reading:
         text = "nothing was measured, and no such experiment is staged."
         return Reading(entry.line, PENDING, message=text)
     planned, actual = _planned(problem, entry.parameters), _context(problem, entry.parameters)
-    return Reading(entry.line, NEW, parameters=planned, outputs=dict(entry.outputs), actual=actual)
+    text = "" if problem.pool is not None else outside(problem.check_point(planned))
+    return Reading(
+        entry.line, NEW, parameters=planned, outputs=dict(entry.outputs), actual=actual, message=text
+    )
+
+
+def outside(wrong: Sequence[FieldError]) -> str:
+    """What is said of a point that was run, and that nobody could plan for these reasons."""
+    faults = "; ".join(f"{each.field} {each.message}".rstrip(".") for each in wrong)
+    return f"Taken, though nothing may be planned there: {faults}." if wrong else ""
 
 
 def _planned(problem: Problem, point: Mapping[str, Any]) -> dict[str, Any]:

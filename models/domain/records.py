@@ -84,7 +84,7 @@ class Experiment:
     state: State
     priority: int
     tag: float
-    origin: str  # suggester, person, design, front
+    origin: str  # suggester, person, design
     reason: str
     problem_version: int
     planned: Json  # parameters in lab units; null for an opaque item
@@ -110,6 +110,7 @@ class Experiment:
     staleness: int | None = None  # accepted results since it was last judged, when it was claimed
     staged_at: datetime | None = None
     finished_at: datetime | None = None
+    dismissed_at: datetime | None = None  # a person has seen that it failed; nothing has happened to it since
     created_at: datetime | None = None
 
 
@@ -426,6 +427,26 @@ class Document:
     name: str
     body: Json
     id: int = 0
+    changed_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class File:
+    """In a campaign's folder, for the program that drives it: named, replaced whole.
+
+    revision: another one with every change, never used again. before: the one that it replaced; None where there was
+    no such file. key: where the bytes lie, which no other content shares.
+    """
+
+    campaign_id: int
+    name: str
+    sha256: str
+    size: int
+    key: str
+    actor: str
+    before: int | None = None
+    revision: int = 0
     changed_at: datetime | None = None
     created_at: datetime | None = None
 

@@ -142,13 +142,16 @@ class Line:
 class Places:
     """Categories as points: a column each, of which one is 1 (one-hot), or their descriptors.
 
-    points   (categories, width)
-    allowed  the places of those that may be chosen
+    points    (categories, width)
+    allowed   the places of those that may be chosen
+    absent    (width,) the row where there is no value
+    together  do the columns only say how far apart the categories are?
     """
 
     points: Array
     allowed: Array
     absent: Array
+    together: bool = True
     ordered = False
 
     @property
@@ -229,7 +232,7 @@ def _categorical(parameter: Categorical) -> Columns:
     if parameter.ordered:
         return Line(0.0, float(len(names) - 1), False, allowed)
     if parameter.descriptors:
-        points = descriptors.reduce(parameter)
+        points, together = descriptors.reduce(parameter)
         if points.shape[1]:
-            return Places(points, allowed, np.full(points.shape[1], 0.5))
+            return Places(points, allowed, np.full(points.shape[1], 0.5), together)
     return Places(np.eye(len(names)), allowed, np.zeros(len(names)))

@@ -40,7 +40,7 @@ class Data:
     inputs   (rows, columns) of the cube
     values   (rows,) lab units; of a class output the label's place
     noise    (rows,) standard deviation of each value, lab units; NaN where it is to be found
-    groups   of each column: 0, 1, ...; the one-hot columns of a category parameter are one group
+    groups   of each column: 0, 1, ...; columns of a category parameter that belong together are one group
     classes  how many labels there are; 0 where the output is a number
     listed   is every parameter one of some values, with categories among them?
     kernels  among which the evidence chooses
@@ -137,7 +137,7 @@ def groups(space: Space) -> tuple[int, ...]:
     found: list[int] = []
     for each, where in zip(space.columns, space.slices, strict=True):
         width, first = where.stop - where.start, max(found, default=-1) + 1
-        together = isinstance(each, Places) and np.array_equal(each.points, np.eye(width))
+        together = isinstance(each, Places) and each.together
         found += [first] * width if together else range(first, first + width)
     return tuple(found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import campaigns, experiments, learning, operations, pools, results
+from . import campaigns, experiments, files, learning, operations, pools, results
 from .metadata import METADATA
 
-__all__ = ["METADATA", "campaigns", "experiments", "learning", "operations", "pools", "results"]
+__all__ = ["METADATA", "campaigns", "experiments", "files", "learning", "operations", "pools", "results"]

@@ -45,7 +45,7 @@ experiments = Table(
     words("state", "Where it stands; moves only as models.domain.lifecycle allows."),
     whole("priority", "Claims take the highest first."),
     real("tag", "Virtual time stamped when staged: the stored order within a priority."),
-    words("origin", "Who chose it: suggester, person, design, front."),
+    words("origin", "Who chose it: suggester, person (or a program of theirs), design."),
     words("reason", "Why, in a sentence."),
     whole("problem_version", "The problem that it was checked against."),
     json(
@@ -82,11 +82,14 @@ experiments = Table(
     whole("staleness", "Accepted results since it was last judged, when it was claimed.", nullable=True),
     time("staged_at", "When it became claimable; null until then."),
     time("finished_at", "When it reached a final state; null until then."),
+    time(
+        "dismissed_at", "When a person had seen that it failed; null again once something new happens to it."
+    ),
     created(),
     ForeignKeyConstraint(["campaign_id"], ["campaigns.id"]),
     UniqueConstraint("campaign_id", "number"),
     one_of("state", [str(state) for state in State]),
-    one_of("origin", ["suggester", "person", "design", "front"]),
+    one_of("origin", ["suggester", "person", "design"]),
     CheckConstraint(
         "outcome IS NULL OR outcome IN ({})".format(", ".join(f"'{outcome}'" for outcome in Outcome)),
         name="outcome",
@@ -164,7 +167,8 @@ claims = Table(
     words("request_hash", "Of what was asked: another body under this key is refused."),
     many("attempts", Uuid, "What it was given."),
     created(),
-    comment="Claims that gave something, by their keys.",
+    Index("claims_created_index", "created_at"),
+    comment="Claims that gave something, by their keys; forgotten some time after the last of their leases ended.",
 )
 
 staged_batches = Table(

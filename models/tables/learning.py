@@ -122,5 +122,10 @@ inquiries = Table(
     one_of("kind", ["suggest", "predict", "validate", "train"]),
     one_of("state", ["open", "running", "answered", "failed", "expired"]),
     Index("inquiries_due_index", "created_at", postgresql_where=text("state IN ('open', 'running')")),
-    comment="Questions that need a model.",
+    Index(
+        "inquiries_ended_index",
+        "deadline",
+        postgresql_where=text("state IN ('answered', 'failed', 'expired')"),
+    ),
+    comment="Questions that need a model; forgotten some time after they ended.",
 )

@@ -30,7 +30,7 @@ instruments = Table(
     one_of("state", ["active", "paused"]),
     CheckConstraint("failure_limit > 0", name="failure_limit"),
     postgresql_with=HOT,
-    comment="Devices, clusters and people that do the work.",
+    comment="Devices, clusters and people that do the work; forgotten a long time after they were last heard of.",
 )
 
 outbox = Table(
@@ -66,7 +66,7 @@ tokens = Table(
     time("expires_at", "Null: never."),
     time("revoked_at", "Null while it works."),
     created(),
-    comment="Bearer tokens, hashed.",
+    comment="Bearer tokens, hashed; forgotten a long time after they ended.",
 )
 
 artifacts = Table(

@@ -51,6 +51,7 @@ results = Table(
     time("received_at", "When it was recorded.", nullable=False, server_default=CLOCK),
     big("revision", "Number of the event that announced it: which data revisions hold it.", nullable=True),
     big("retired_seq", "The result that amended or withdrew it; null while it stands.", nullable=True),
+    time("dismissed_at", "When a person had seen that it was refused; null otherwise."),
     ForeignKeyConstraint(["experiment_id"], ["experiments.id"]),
     one_of("kind", ["report", "amend", "withdraw"]),
     one_of("verdict", [str(verdict) for verdict in Verdict]),
@@ -58,7 +59,12 @@ results = Table(
     Index("results_id_index", "id", unique=True, postgresql_where=text("verdict <> 'refused'")),
     Index("results_experiment_index", "experiment_id"),
     Index("results_campaign_index", "campaign_id", "seq"),
-    Index("results_unusable_index", "seq", postgresql_where=text("verdict IN ('held', 'refused')")),
+    Index(
+        "results_unusable_index",
+        "seq",
+        postgresql_where=text("verdict IN ('held', 'refused') AND dismissed_at IS NULL"),
+    ),
+    Index("results_refused_index", "id", postgresql_where=text("verdict = 'refused'")),
     postgresql_with=HOT,
     comment="Results as they came. Append-only: nothing that was sent is ever changed.",
 )
@@ -104,6 +110,8 @@ events = Table(
     Index("events_number_index", "number", unique=True, postgresql_where=text("number IS NOT NULL")),
     Index("events_campaign_index", "campaign_id", "number", postgresql_where=text("number IS NOT NULL")),
     Index("events_experiment_index", "experiment_id", "number", postgresql_where=text("number IS NOT NULL")),
+    Index("events_inquiry_index", "at", postgresql_where=text("starts_with(type, 'inquiry.')")),
     postgresql_with=HOT,
-    comment="What happened, in the transaction that made it true. No foreign keys: it outlives what it names.",
+    comment="What happened, in the transaction that made it true. No foreign keys: it outlives what it names. Kept "
+    "for ever, but for what happened to inquiries.",
 )

@@ -20,6 +20,7 @@ from services.api.routes import (
     docs,
     events,
     experiments,
+    files,
     health,
     inquiries,
     instruments,
@@ -46,7 +47,7 @@ ROUTERS = (
     claims.router, attempts.hot, results.hot, experiments.hot,
     attempts.router, results.router, campaigns.router, experiments.router, queues.router, instruments.router,
     artifacts.router, inquiries.router, learners.router, events.router, status.router, tokens.router, webhooks.router,
-    pools.router, tables.router,
+    pools.router, files.router, tables.router,
 )  # fmt: skip
 
 

@@ -34,10 +34,11 @@ def attention(
         stopped = [item for each in tx.queues.all() if each.name in queues for item in _queue(each)]
         absent = list(_absent(tx, campaigns))
         blocked = [item for each in instruments for item in _instrument(tx, each)]
+        waiting = [item for each in campaigns for item in _campaign(tx, records[each["name"]], each)]
     return [
         *held,
         *blocked,
-        *(item for each in campaigns for item in _campaign(each)),
+        *waiting,
         *stopped,
         *learning,
         *absent,
@@ -71,7 +72,7 @@ def _instrument(tx: Transaction, shown: Mapping[str, Any]) -> Iterator[Json]:
         yield _item("instrument", f"{name} is {shown['state']}", shown["reason"], do, link)
 
 
-def _campaign(shown: Mapping[str, Any]) -> Iterator[Json]:
+def _campaign(tx: Transaction, campaign: r.Campaign, shown: Mapping[str, Any]) -> Iterator[Json]:
     name, counts = shown["name"], shown["counts"]
     link = f"{API}/campaigns"
     if shown["state"] == "paused":
@@ -81,9 +82,13 @@ def _campaign(shown: Mapping[str, Any]) -> Iterator[Json]:
         what = f"{_experiments(counts['proposed'])} of {name} waiting for approval"
         do = f"labqueue experiments {shlex.quote(name)} --state proposed, then labqueue approve CODE or reject CODE"
         yield _item("proposed", what, "", do, link)
-    if counts.get("failed"):
-        what = f"{_experiments(counts['failed'])} of {name} given up"
-        do = f"labqueue experiments {shlex.quote(name)} --state failed, then labqueue restage CODE"
+    given_up = tx.experiments.given_up(campaign.id) if counts.get("failed") else 0
+    if given_up:
+        what = f"{_experiments(given_up)} of {name} given up"
+        do = (
+            f"labqueue experiments {shlex.quote(name)} --state failed, then labqueue restage CODE, or "
+            "labqueue dismiss CODE --reason '...'"
+        )
         yield _item("failed", what, "They run again only if somebody says so.", do, link)
 
 

@@ -168,6 +168,7 @@ def experiment_row(each: r.Experiment, outputs: Mapping[str, float], problem: Pr
         "expires_at": _time(each.expires_at),
         "staged_at": _time(each.staged_at),
         "finished_at": _time(each.finished_at),
+        "dismissed_at": _time(each.dismissed_at),
         "created_at": _time(each.created_at),
     }
 

@@ -203,6 +203,16 @@ def artifact(given: r.Artifact) -> Json:
     return {"sha256": given.sha256, "size": given.size}
 
 
+def file(given: r.File) -> Json:
+    return {
+        "name": given.name,
+        "revision": given.revision,
+        "size": given.size,
+        "sha256": given.sha256,
+        "changed_at": _time(given.changed_at),
+    }
+
+
 def model(given: r.Model) -> Json:
     return {
         "version": given.version,

@@ -117,7 +117,7 @@ def _problem() -> dict[str, Any]:
             "code": {
                 **text,
                 "enum": [
-                    "invalid", "not_found", "conflict", "lease_lost", "key_reused", "instrument_taken",
+                    "invalid", "not_found", "conflict", "lease_lost", "key_reused", "instrument_taken", "changed",
                     "too_large", "denied", "unavailable", "error",
                 ],
             },

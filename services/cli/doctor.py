@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from labqueue.errors import LabqueueError
+from labqueue.states import Verdict
 from services.broker import streams
 from services.broker.commands import COMMANDS
 from services.broker.connection import answering, connect
@@ -120,7 +121,10 @@ def _inside(store: PostgresStore, settings: Settings) -> Iterator[Finding]:
     unusable = store.views.unusable()
     if unusable:
         what = f"{len(unusable)} kept as they came that could not be used"
-        do = f"The newest: {unusable[0].reason}. Look at them on the page or with `labqueue status`."
+        newest = unusable[0]
+        do = f"The newest: {newest.reason} Where it is held, decide about its experiment (`labqueue status`)."
+        if newest.verdict is Verdict.REFUSED:
+            do = f"The newest: {newest.reason} Once you have seen it: `labqueue dismiss {newest.id} --reason '...'`."
         yield Finding(NOTE, "results", what, do=do)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import enum
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -195,11 +196,16 @@ def before_exec(
 
 
 def rotate(log: Path, limit: int = LOG_BYTES, kept: int = LOGS_KEPT) -> None:
-    """Move a log of more than `limit` bytes out of the way: log -> log.1 -> ... -> log.`kept`."""
+    """Move what is in a log of more than `limit` bytes out of the way: log -> log.1 -> ... -> log.`kept`.
+
+    Copied and emptied, since its program may go on writing: it appends to the file that it was given. What it writes
+    in between is lost, some lines in each `limit` bytes.
+    """
     if not log.exists() or log.stat().st_size <= limit:
         return
     for number in range(kept - 1, 0, -1):
         older = log.with_name(f"{log.name}.{number}")
         if older.exists():
             older.replace(log.with_name(f"{log.name}.{number + 1}"))
-    log.replace(log.with_name(f"{log.name}.1"))
+    shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+    os.truncate(log, 0)

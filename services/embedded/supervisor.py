@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from labqueue.errors import LabqueueError
-from services.embedded.process import Process
+from services.embedded.process import Process, rotate
 
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 30.0
@@ -100,6 +100,7 @@ class Supervisor:
             )
         elif watched.state == "starting" and part.ready():
             watched.state, watched.since = "running", now
+        rotate(part.log)
 
     def _failed(self, watched: _Watched, code: int | None) -> None:
         watched.failures += 1

@@ -245,6 +245,8 @@ def _move(desk: Desk, experiment: r.Experiment, result: r.Result, found: Judgeme
     holder = holder if holder is not None and holder.live else None
     own = holder is not None and holder.id == result.attempt
     before, to = experiment, found.state
+    if experiment.dismissed_at is not None:  # something new has come
+        experiment = replace(experiment, dismissed_at=None)
     missing = tuple(name for name in desk.needed(experiment) if name not in desk.known[experiment.id])
     if holder is not None and not own and experiment.state is State.LEASED and to is not State.COMPLETED:
         to = experiment.state  # its holder is still measuring

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from labqueue.errors import FieldError, LabqueueError
+from models.domain import records as r
 from services.ports import Snapshot, Suggested
 
 ORIGINS = ("suggester", "design")
@@ -19,6 +20,11 @@ def said(error: BaseException) -> str:
     return (str(error) if isinstance(error, LabqueueError) else f"{type(error).__name__}: {error}")[
         :TEXT_LIMIT
     ]
+
+
+def said_before(job: r.Job, reason: str) -> bool:
+    """It failed so on the same data before: what is tried again and again stands in the history once."""
+    return reason == job.error and job.done == job.revision
 
 
 def judge(snapshot: Snapshot, suggested: Suggested) -> list[FieldError]:

@@ -10,7 +10,7 @@ from labqueue.problem import ROW
 from labqueue.states import State
 from models.domain import leasing
 from models.domain import records as r
-from models.domain.ordering import Flow, stamp
+from models.domain.ordering import REST, Flow, stamp
 from models.domain.replacing import replace
 from services.ports import Transaction
 
@@ -96,8 +96,8 @@ def further_tags(tx: Transaction, campaign: r.Campaign, count: int) -> tuple[r.C
     if count == 0:
         return campaign, []
     flows = [
-        Flow(each.id, each.owner, weight, each.weight, each.finish_tag)
-        for each, weight in tx.campaigns.flows(campaign.queue)
+        Flow(each.id, each.owner, weight, each.weight, each.finish_tag, wants)
+        for each, weight, wants in tx.campaigns.flows(campaign.queue, campaign.owner, REST)
     ]
     tags, finish = stamp(flows, campaign.id, tx.experiments.head_tag(campaign.queue), count)
     return replace(campaign, finish_tag=finish), tags

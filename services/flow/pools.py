@@ -128,7 +128,13 @@ class Points:
 
     def check(self, point: Any) -> list[FieldError]:
         """Everything wrong with it; empty where it can be staged."""
-        errors = self._problem.check_point(point)
+        return self._check(point, self._problem.check_point(point))
+
+    def check_run(self, point: Any) -> list[FieldError]:
+        """The same of a point that was run: see `Problem.check_run`."""
+        return self._check(point, self._problem.check_run(point))
+
+    def _check(self, point: Any, errors: list[FieldError]) -> list[FieldError]:
         pool = self._problem.pool
         if errors or pool is None:
             return errors

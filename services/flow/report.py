@@ -8,6 +8,7 @@ from labqueue.errors import ConflictError, FieldError, InvalidError
 from labqueue.problem import ROW, Problem
 from labqueue.states import Outcome, State, Verdict
 from models.domain import records as r
+from models.domain.pairing import outside
 from models.domain.replacing import replace
 from services.ports import Ids, Store, Transaction
 
@@ -59,7 +60,7 @@ def elsewhere_in(
     desk = Desk(tx, ids, actor, campaigns={campaign.id: campaign})
     desk.results = {each.id: each for each in tx.results.get([each.id for each in reports])}
     points = Points(tx, problem, [each.parameters for each in reports])
-    errors = [[] if problem.opaque else points.check(each.parameters) for each in reports]
+    errors = [[] if problem.opaque else points.check_run(each.parameters) for each in reports]
     firsts = {each.id: place for place, each in reversed(list(enumerate(reports)))}
     fresh = [place for id, place in firsts.items() if id not in desk.results and not errors[place]]
     fresh.sort()
@@ -75,7 +76,7 @@ def elsewhere_in(
         if prior is not None:
             recorded.append(file(desk, each, prior.experiment_id))
         elif place in own:
-            recorded.append(file(desk, each, own[place].id))
+            recorded.append(_outside(problem, each, file(desk, each, own[place].id)))
         else:
             text = "Kept as it came, but it cannot be an experiment of this campaign."
             filed = result_of(
@@ -89,6 +90,15 @@ def elsewhere_in(
     tx.campaigns.save(campaign)
     desk.write()
     return recorded
+
+
+def _outside(problem: Problem, given: Report, recorded: Recorded) -> Recorded:
+    """What was run outside of what may be planned is evidence like all else, and its sender hears of it: it may be a
+    slip of the pen."""
+    if problem.opaque or problem.pool is not None or recorded.verdict is not Verdict.ACCEPTED:
+        return recorded
+    text = outside(problem.check_point(given.parameters))
+    return replace(recorded, message=f"{text} {recorded.message}".strip()) if text else recorded
 
 
 def complete_held(

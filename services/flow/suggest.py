@@ -16,7 +16,7 @@ from services.ports import Chosen, Ids, Learner, Snapshot, Store, Suggested, Tra
 from . import stop
 from .asking import asked, found_by
 from .holding import LEASE, KeepAlive, no_keeping, renewal
-from .judging import FAULTS, judge, said
+from .judging import FAULTS, judge, said, said_before
 from .placing import Draft
 from .planning import DEATHS, NOTHING, Want, giving_way, patience, wanted
 from .pools import check_rows, in_vain, still_free
@@ -142,7 +142,7 @@ def keep(store: Store, ids: Ids, plan: Plan, suggested: Suggested) -> tuple[int,
         if campaign is None or job.fence != plan.job.fence:
             return ()
         tx.jobs.save(_released(job, plan.error))
-        if plan.error:
+        if plan.error and not said_before(job, plan.error):
             tx.events.add([_failed(campaign.id, plan.error)])
         if campaign.state != "active" or not _same_task(plan.campaign, campaign):
             return ()
@@ -220,7 +220,8 @@ def give_up(store: Store, plan: Plan, reason: str) -> None:
         job = tx.jobs.lock(plan.campaign.id, "suggest")
         if job.fence == plan.job.fence:
             tx.jobs.save(replace(_released(job, reason[:2000]), issued_at=tx.now()))
-            tx.events.add([_failed(plan.campaign.id, reason)])
+            if not said_before(job, reason[:2000]):
+                tx.events.add([_failed(plan.campaign.id, reason)])
 
 
 def _released(job: r.Job, error: str) -> r.Job:

@@ -21,6 +21,7 @@ from services.ports import Store, Transaction
 from .asking import Asked, asked, found_by, heard, lesson_due
 from .awaiting import tell_waiting
 from .holding import LEASE
+from .judging import said_before
 from .planning import NOTHING, Want, giving_way, replaceable, wanted
 from .shared import campaign_of, problem_of, storable, strategy_of
 from .snapshots import take_snapshot
@@ -163,8 +164,9 @@ def drop(tx: Transaction, campaign: r.Campaign, job: r.Job, reason: str) -> None
     """The work is nobody's, and why stands in the history."""
     reason = str(storable(reason))[:REASON_LIMIT]
     tx.jobs.save(replace(job, holder="", deadline=None, issued_at=None, error=reason, done=job.revision))
-    kind = "model.failed" if job.kind == "train" else "suggestion.failed"
-    tx.events.add([_event(kind, campaign, job.learner, reason=reason, data_revision=job.revision)])
+    if not said_before(job, reason):
+        kind = "model.failed" if job.kind == "train" else "suggestion.failed"
+        tx.events.add([_event(kind, campaign, job.learner, reason=reason, data_revision=job.revision)])
     if job.kind == "suggest":
         blame(tx, campaign, job.learner, reason)
     else:

@@ -50,7 +50,7 @@ class Blob(Protocol):
 
 
 class Blobs(Protocol):
-    """Where artifacts lie, by SHA-256."""
+    """Where artifacts lie, by SHA-256; and beside them what changes, by keys of its owner."""
 
     def write(self, sha256: str, body: bytes) -> None: ...
     def open(self, sha256: str) -> BinaryIO | None:
@@ -61,6 +61,16 @@ class Blobs(Protocol):
 
     def path(self, sha256: str) -> str:
         """A local file with these bytes, fetched where the store is elsewhere. Raises NotFoundError."""
+
+    def put(self, key: str, body: BinaryIO) -> tuple[str, int]:
+        """Copies all of `body` to a place of its own, apart from what lies by SHA-256: its SHA-256 and size. A key is
+        used once; its bytes are whole when this returns."""
+
+    def get(self, key: str) -> BinaryIO | None:
+        """What `put` left there, to be read and closed; None where there is nothing."""
+
+    def remove(self, key: str) -> None:
+        """What `put` left there, if anything."""
 
 
 class Courier(Protocol):

@@ -47,8 +47,9 @@ class Campaigns(Protocol):
         """Every version of its problem and of its strategy, in the order in which they were set."""
 
     def all(self, *, state: str | None = None) -> list[r.Campaign]: ...
-    def flows(self, queue: str) -> list[tuple[r.Campaign, float]]:
-        """Unfinished campaigns that feed `queue`, each with its owner's weight."""
+    def flows(self, queue: str, owner: str, rest: float) -> list[tuple[r.Campaign, float, bool]]:
+        """Unfinished campaigns that feed `queue`, each with its owner's weight. And of those of `owner`, whether it is
+        active and something of it is staged or leased, or was staged in the last `rest` seconds, or it is as new."""
 
     def share(self, campaign_id: int) -> float:
         """Of its queue's claims, beside the other active campaigns that suggesters keep filled; above 0, up to 1."""
@@ -97,6 +98,9 @@ class Experiments(Protocol):
 
     def at_least(self, campaign_id: int, states: Iterable[State], limit: int) -> int:
         """How many are in these states, counted no further than `limit`."""
+
+    def given_up(self, campaign_id: int) -> int:
+        """How many failed, and nobody has dismissed them."""
 
     def drawn(self, campaign_id: int) -> int:
         """How many of the initial design were drawn so far, whatever became of them."""
@@ -157,11 +161,18 @@ class Instruments(Protocol):
     def serving(self, queue: str, within: float) -> list[r.Serving]:
         """Those that may claim from `queue` now, seen within so many seconds, by name: neither paused nor blocked."""
 
+    def forget(self, before: datetime, limit: int) -> int:
+        """Removes some that were last heard of before then and hold nothing: no run, no decision, no word of a person
+        (paused, or with a failure limit of its own). How many; a claim makes one anew."""
+
 
 class Claims(Protocol):
     def get(self, key: str) -> r.Claim | None: ...
     def add(self, claim: r.Claim) -> None:
         """Raises ConflictError if the key exists."""
+
+    def forget(self, before: datetime, limit: int) -> int:
+        """Removes some that were made before then, all of whose attempts have ended. How many."""
 
 
 class Batches(Protocol):
@@ -214,6 +225,12 @@ class Results(Protocol):
     def measured(self, campaign_id: int) -> list[str]:
         """Outputs of which any experiment has, or had, a value."""
 
+    def refused(self, id: UUID) -> list[r.Result]:
+        """The refused ones that came with this id, by seq."""
+
+    def dismiss(self, *, id: UUID | None = None, experiment_id: int | None = None) -> int:
+        """The refused ones of this id, or of this experiment, need nobody any more. How many still did."""
+
 
 class Events(Protocol):
     def add(self, events: Sequence[r.Event]) -> None:
@@ -230,6 +247,9 @@ class Events(Protocol):
         """Numbered events in order."""
 
     def last(self) -> int: ...
+    def forget_inquiries(self, before: datetime, limit: int) -> int:
+        """Removes some of those about inquiries (`inquiry.*`) that were written before then; never the last of all,
+        nor what a webhook has not heard. How many."""
 
 
 class Outbox(Protocol):
@@ -302,6 +322,9 @@ class Inquiries(Protocol):
     def due(self) -> list[r.Inquiry]:
         """Open ones, and running ones past their deadline."""
 
+    def forget(self, before: datetime, limit: int) -> int:
+        """Removes some that ended and whose deadline was before then. How many."""
+
 
 @dataclass(frozen=True)
 class PoolRow:
@@ -319,6 +342,9 @@ class Tokens(Protocol):
     def revoke(self, id: UUID) -> bool: ...
     def any(self) -> bool:
         """Is there at least one token that works?"""
+
+    def forget(self, before: datetime, limit: int) -> int:
+        """Removes some that expired or were revoked before then. How many."""
 
 
 class Artifacts(Protocol):
@@ -346,6 +372,31 @@ class Documents(Protocol):
 
     def all(self, kind: str, parent: str | None = None) -> list[r.Document]:
         """In the order in which they were first put. `parent` None: of every parent."""
+
+
+class Files(Protocol):
+    """Files of campaigns; and keys of bytes that belong to none, not yet or not any more."""
+
+    def get(self, campaign_id: int, name: str) -> r.File | None: ...
+    def of_campaign(self, campaign_id: int) -> list[r.File]:
+        """By name."""
+
+    def count(self, campaign_id: int) -> int: ...
+    def put(self, file: r.File) -> r.File:
+        """Creates or replaces it, with a new revision. The campaign must be locked."""
+
+    def remove(self, campaign_id: int, name: str) -> None: ...
+    def loosen(self, keys: Sequence[str]) -> None:
+        """The bytes there belong to no file from now on."""
+
+    def hold(self, key: str) -> bool:
+        """They belong to one from now on; False where they were not loose, as somebody swept them."""
+
+    def loose(self, before: datetime, limit: int) -> list[str]:
+        """Some that are loose since before then, the oldest first."""
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Nothing lies there any more."""
 
 
 class Pools(Protocol):
@@ -440,6 +491,8 @@ class Transaction(Protocol):
     def artifacts(self) -> Artifacts: ...
     @property
     def documents(self) -> Documents: ...
+    @property
+    def files(self) -> Files: ...
     @property
     def pools(self) -> Pools: ...
     @property

@@ -14,6 +14,9 @@ import fsspec
 
 from labqueue.errors import NotFoundError, UnavailableError
 
+#: What is copied at once, in bytes.
+PART = 1 << 20
+
 
 class FsspecBlobs:
     """The `Blobs` port under one fsspec address. Nothing is touched before the first call.
@@ -84,6 +87,46 @@ class FsspecBlobs:
         if not near.exists():
             raise NotFoundError(f"There is no artifact {sha256}.")
         return str(near)
+
+    def put(self, key: str, body: BinaryIO) -> tuple[str, int]:
+        """Nobody reads a key before this returns: it is written where it stays."""
+        system, path = self._own(key)
+        digest, size = hashlib.sha256(), 0
+        try:
+            system.makedirs(path.rpartition("/")[0], exist_ok=True)
+            with system.open(path, "wb") as file:
+                while part := body.read(PART):
+                    file.write(part)
+                    digest.update(part)
+                    size += len(part)
+                _sync(file)
+        except OSError as error:
+            raise _unavailable(error) from error
+        return digest.hexdigest(), size
+
+    def get(self, key: str) -> BinaryIO | None:
+        system, path = self._own(key)
+        try:
+            file: BinaryIO = system.open(path, "rb")
+            return file
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    def remove(self, key: str) -> None:
+        system, path = self._own(key)
+        try:
+            system.rm_file(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    def _own(self, key: str) -> tuple[Any, str]:
+        """No SHA-256 begins with `files`."""
+        system, root = self._root()
+        return system, f"{root}/files/{key}"
 
     def _place(self, sha256: str) -> tuple[Any, str]:
         system, root = self._root()

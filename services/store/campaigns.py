@@ -39,10 +39,15 @@ _BY_ID = f"{_FROM} WHERE c.id = %s"
 # NO KEY: inserting experiments and events of the campaign, which takes KEY SHARE, goes on meanwhile.
 _LOCK = f"{_GET} FOR NO KEY UPDATE OF c"
 _ALL = f"{_FROM} WHERE %s::text IS NULL OR c.state = %s ORDER BY c.id"
+# A page or two of an index for each of the owner's own campaigns, however much they have run. Both are looked up
+# row by row: of EXISTS the planner might make a table of everything that waits.
 _FLOWS = (
-    f"SELECT {CAMPAIGN.select('c')}, a.weight FROM campaigns c "
-    "JOIN campaign_progress p ON p.campaign_id = c.id JOIN actors a ON a.name = c.owner "
-    "WHERE c.queue = %s AND c.state <> 'finished' ORDER BY c.id"
+    f"SELECT {CAMPAIGN.select('c')}, a.weight, c.owner = %(owner)s AND c.state = 'active' AND ("
+    "(SELECT e.id FROM experiments e WHERE e.campaign_id = c.id AND e.state IN ('staged', 'leased') LIMIT 1) "
+    "IS NOT NULL OR coalesce((SELECT e.created_at FROM experiments e WHERE e.campaign_id = c.id ORDER BY e.number DESC LIMIT 1), "
+    "c.created_at) > clock_timestamp() - make_interval(secs => %(rest)s)) "
+    "FROM campaigns c JOIN campaign_progress p ON p.campaign_id = c.id JOIN actors a ON a.name = c.owner "
+    "WHERE c.queue = %(queue)s AND c.state <> 'finished' ORDER BY c.id"
 )
 # An owner's weight is divided among the owner's campaigns by theirs (`models.domain.ordering.rate`).
 _SHARE = """
@@ -132,8 +137,9 @@ class PostgresCampaigns:
     def all(self, *, state: str | None = None) -> list[r.Campaign]:
         return self._session.all_of(CAMPAIGN, _ALL, [state, state])
 
-    def flows(self, queue: str) -> list[tuple[r.Campaign, float]]:
-        return [(CAMPAIGN.load(row[:-1]), row[-1]) for row in self._session.rows(_FLOWS, [queue])]
+    def flows(self, queue: str, owner: str, rest: float) -> list[tuple[r.Campaign, float, bool]]:
+        rows = self._session.rows(_FLOWS, {"queue": queue, "owner": owner, "rest": float(rest)})
+        return [(CAMPAIGN.load(row[:-2]), row[-2], row[-1]) for row in rows]
 
     def share(self, campaign_id: int) -> float:
         return float(self._session.value(_SHARE, [campaign_id] * 3))

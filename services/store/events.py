@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from models.domain import records as r
 from models.tables.operations import outbox
@@ -44,6 +45,13 @@ progress AS (
 SELECT * FROM numbered ORDER BY number"""
 _PAGE = f"SELECT {EVENT.select('e')} FROM events e WHERE e.number IS NOT NULL AND e.number > %s"
 _END = " ORDER BY e.number LIMIT %s"
+# The newest number of all stays, or it would be given again. A webhook that has heard all of these needs none of them.
+_FORGET_INQUIRIES = """
+WITH gone AS MATERIALIZED (
+    SELECT id FROM events WHERE starts_with(type, 'inquiry.') AND at < %s AND number <= least(
+        (SELECT max(number) - 1 FROM events WHERE number IS NOT NULL), (SELECT min(cursor) FROM webhooks))
+    ORDER BY at LIMIT %s FOR UPDATE SKIP LOCKED)
+DELETE FROM events WHERE id = ANY(ARRAY(SELECT id FROM gone))"""
 _LAST = "SELECT coalesce(max(number), 0) FROM events WHERE number IS NOT NULL"
 
 _TAKE = f"SELECT {ENTRY.select('o')} FROM outbox o ORDER BY o.id LIMIT %s"
@@ -93,6 +101,9 @@ class PostgresEvents:
 
     def last(self) -> int:
         return int(self._session.value(_LAST))
+
+    def forget_inquiries(self, before: datetime, limit: int) -> int:
+        return self._session.run(_FORGET_INQUIRIES, [before, limit])
 
 
 class PostgresOutbox:

@@ -76,6 +76,9 @@ _RAN = (
     "AND e.state = ANY(%s::text[])) FROM campaigns c WHERE c.id = %s"
 )
 _RAN_NOT = [str(each) for each in State if each not in (State.COMPLETED, State.PARTIAL)]
+_GIVEN_UP = (
+    "SELECT count(*) FROM experiments WHERE campaign_id = %s AND state = 'failed' AND dismissed_at IS NULL"
+)
 _DRAWN = "SELECT count(*) FROM experiments WHERE campaign_id = %s AND origin = 'design'"
 _EXPIRED = (
     f"{_FROM} WHERE e.expires_at IS NOT NULL AND e.state IN ('staged', 'proposed') "
@@ -161,6 +164,9 @@ class PostgresExperiments:
 
     def at_least(self, campaign_id: int, states: Iterable[State], limit: int) -> int:
         return int(self._session.value(_AT_LEAST, [campaign_id, [str(each) for each in states], limit]))
+
+    def given_up(self, campaign_id: int) -> int:
+        return int(self._session.value(_GIVEN_UP, [campaign_id]))
 
     def drawn(self, campaign_id: int) -> int:
         return int(self._session.value(_DRAWN, [campaign_id]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from models.domain import records as r
@@ -181,6 +181,11 @@ _INQUIRY_DUE = (
     f"{_INQUIRY} WHERE i.state IN ('open', 'running') "
     "AND (i.state = 'open' OR i.deadline < clock_timestamp()) ORDER BY i.created_at, i.id"
 )
+_INQUIRY_FORGET = """
+WITH gone AS MATERIALIZED (
+    SELECT i.id FROM inquiries i WHERE i.state IN ('answered', 'failed', 'expired') AND i.deadline < %s
+    ORDER BY i.deadline LIMIT %s FOR UPDATE SKIP LOCKED)
+DELETE FROM inquiries WHERE id = ANY(ARRAY(SELECT id FROM gone))"""
 
 
 class PostgresInquiries:
@@ -206,3 +211,6 @@ class PostgresInquiries:
 
     def due(self) -> list[r.Inquiry]:
         return self._session.all_of(INQUIRY, _INQUIRY_DUE)
+
+    def forget(self, before: datetime, limit: int) -> int:
+        return self._session.run(_INQUIRY_FORGET, [before, limit])

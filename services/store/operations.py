@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,10 @@ _TOKEN_ANY = (
     "SELECT EXISTS (SELECT FROM tokens WHERE revoked_at IS NULL "
     "AND (expires_at IS NULL OR expires_at > clock_timestamp()))"
 )
+_TOKEN_FORGET = """
+WITH gone AS MATERIALIZED (
+    SELECT id FROM tokens WHERE least(expires_at, revoked_at) < %s LIMIT %s FOR UPDATE SKIP LOCKED)
+DELETE FROM tokens WHERE id = ANY(ARRAY(SELECT id FROM gone))"""
 
 
 class PostgresTokens:
@@ -44,6 +49,9 @@ class PostgresTokens:
 
     def any(self) -> bool:
         return bool(self._session.value(_TOKEN_ANY))
+
+    def forget(self, before: datetime, limit: int) -> int:
+        return self._session.run(_TOKEN_FORGET, [before, limit])
 
 
 class PostgresArtifacts:

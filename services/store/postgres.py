@@ -16,6 +16,7 @@ from .engine import make_engine, session_sql
 from .errors import connecting
 from .events import PostgresEvents, PostgresOutbox
 from .experiments import PostgresExperiments
+from .files import PostgresFiles
 from .learning import PostgresInquiries, PostgresJobs, PostgresModels, PostgresSeats, PostgresSuggestions
 from .operations import PostgresArtifacts, PostgresLiveness, PostgresTokens, PostgresWebhooks
 from .pools import PostgresPools
@@ -105,6 +106,10 @@ class PostgresTransaction:
     @cached_property
     def documents(self) -> PostgresDocuments:
         return PostgresDocuments(self._session)
+
+    @cached_property
+    def files(self) -> PostgresFiles:
+        return PostgresFiles(self._session)
 
     @cached_property
     def pools(self) -> PostgresPools:

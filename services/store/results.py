@@ -27,6 +27,11 @@ READING = Shape(r.Reading, readings)
 _FROM = f"SELECT {RESULT.select('s')} FROM results s"
 _GET = f"{_FROM} WHERE s.id = ANY(%s::uuid[]) AND s.verdict <> 'refused' ORDER BY s.seq"
 _OF_EXPERIMENT = f"{_FROM} WHERE s.experiment_id = %s ORDER BY s.seq"
+_REFUSED = f"{_FROM} WHERE s.id = %s AND s.verdict = 'refused' ORDER BY s.seq"
+_DISMISS = (
+    "UPDATE results SET dismissed_at = clock_timestamp() "
+    "WHERE {} = %s AND verdict = 'refused' AND dismissed_at IS NULL"
+)
 _RETURNING = " RETURNING seq, received_at"
 _ADD_ONE = RESULT.insert_one + _RETURNING
 _ADD_MANY = RESULT.insert_many + _RETURNING
@@ -181,6 +186,14 @@ class PostgresResults:
 
     def measured(self, campaign_id: int) -> list[str]:
         return [output for (output,) in self._session.rows(_MEASURED, [campaign_id])]
+
+    def refused(self, id: UUID) -> list[r.Result]:
+        return self._session.all_of(RESULT, _REFUSED, [id])
+
+    def dismiss(self, *, id: UUID | None = None, experiment_id: int | None = None) -> int:
+        if id is not None:
+            return self._session.run(_DISMISS.format("id"), [id])
+        return self._session.run(_DISMISS.format("experiment_id"), [experiment_id])
 
 
 def _training_row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from models.domain import records as r
@@ -170,6 +171,14 @@ _INSTRUMENT_SEEN = _INSTRUMENT_SAVE.replace(
     '"last_seen" = %s::TIMESTAMP WITH TIME ZONE', '"last_seen" = clock_timestamp()'
 )
 _SEEN_FIELDS = [name for name in _INSTRUMENT_FIELDS if name != "last_seen"]
+_INSTRUMENT_FORGET = """
+WITH gone AS MATERIALIZED (
+    SELECT i.name FROM instruments i
+    WHERE coalesce(i.last_seen, i.created_at) < %s AND i.state = 'active' AND i.blocked_by IS NULL
+        AND i.failure_limit = %s
+        AND NOT EXISTS (SELECT FROM attempts a WHERE a.instrument = i.name AND a.state <> 'ended')
+    LIMIT %s FOR UPDATE SKIP LOCKED)
+DELETE FROM instruments WHERE name = ANY(ARRAY(SELECT name FROM gone))"""
 
 
 class PostgresInstruments:
@@ -184,7 +193,7 @@ class PostgresInstruments:
         if found is None:
             self._session.run(_INSTRUMENT_NEW, INSTRUMENT.values(r.Instrument(name), INSTRUMENT.inserted))
             found = self._session.one_of(INSTRUMENT, _INSTRUMENT_LOCK, [name])
-        assert found is not None  # no instrument is ever deleted
+        assert found is not None  # only those that were not heard of for long are deleted
         return found
 
     def save(self, instrument: r.Instrument, *, seen: bool = False) -> None:
@@ -197,7 +206,19 @@ class PostgresInstruments:
     def serving(self, queue: str, within: float) -> list[r.Serving]:
         return [r.Serving(*row) for row in self._session.rows(_SERVING, [queue, float(within)])]
 
+    def forget(self, before: datetime, limit: int) -> int:
+        usual = r.Instrument("").failure_limit
+        return self._session.run(_INSTRUMENT_FORGET, [before, usual, limit])
 
+
+# From the oldest on: those whose leases still live are few, and passed over. An array, not a join: a plan that was made
+# for any limit would read the whole table.
+_CLAIM_FORGET = """
+WITH gone AS MATERIALIZED (
+    SELECT c.key FROM claims c WHERE c.created_at < %s
+        AND NOT EXISTS (SELECT FROM attempts a WHERE a.id = ANY(c.attempts) AND a.state <> 'ended')
+    ORDER BY c.created_at LIMIT %s FOR UPDATE OF c SKIP LOCKED)
+DELETE FROM claims WHERE key = ANY(ARRAY(SELECT key FROM gone))"""
 _CLAIM_GET = f"SELECT {CLAIM.select('c')} FROM claims c WHERE c.key = %s"
 _BATCH_GET = f"SELECT {BATCH.select('b')} FROM staged_batches b WHERE b.campaign_id = %s AND b.key = %s"
 
@@ -211,6 +232,9 @@ class PostgresClaims:
 
     def add(self, claim: r.Claim) -> None:
         self._session.insert(CLAIM, [claim])
+
+    def forget(self, before: datetime, limit: int) -> int:
+        return self._session.run(_CLAIM_FORGET, [before, limit])
 
 
 class PostgresBatches:

@@ -24,10 +24,10 @@ _OPEN = ("proposed", "staged", "leased", "held", "partial", "failed")
 _DEPTHS = "SELECT queue, state, count(*) FROM experiments WHERE state IN ({}) GROUP BY queue, state ORDER BY queue, state".format(
     ", ".join(f"'{state}'" for state in _OPEN)
 )
-# A held one whose experiment has been decided needs nobody any more.
+# A held one whose experiment has been decided needs nobody any more, nor does a refused one that somebody has seen.
 _UNUSABLE = (
     f"SELECT {RESULT.select('s')} FROM results s LEFT JOIN experiments e ON e.id = s.experiment_id "
-    "WHERE s.verdict IN ('held', 'refused') AND (s.verdict = 'refused' OR e.state = 'held') "
+    "WHERE s.verdict IN ('held', 'refused') AND s.dismissed_at IS NULL AND (s.verdict = 'refused' OR e.state = 'held') "
     "ORDER BY s.seq DESC LIMIT %s"
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -96,3 +97,24 @@ def test_a_store_that_is_away(tmp_path: Path) -> None:
     blobs = FsspecBlobs(f"file://{tmp_path}/file/below", tmp_path)
     with pytest.raises(UnavailableError), blobs.begin() as blob:
         blob.write(BODY)
+
+
+def test_keys_of_somebodys_own(blobs: Blobs, tmp_path: Path) -> None:
+    """Beside what lies by SHA-256, and never the same as it."""
+    blobs.write(NAME, BODY)
+    assert blobs.get("7/a") is None
+    assert blobs.put("7/a", io.BytesIO(BODY)) == (NAME, len(BODY))
+    assert blobs.put("7/b", io.BytesIO(b""))[1] == 0
+    file = blobs.get("7/a")
+    assert file is not None
+    with file:
+        assert file.read() == BODY
+    for _ in range(2):
+        blobs.remove("7/a")
+        blobs.remove("8/never")
+    assert blobs.get("7/a") is None and read(blobs) == BODY
+    left = blobs.get("7/b")
+    assert left is not None
+    left.close()
+    blobs.remove(NAME)
+    assert read(blobs) == BODY

@@ -8,7 +8,7 @@ import pytest
 from store_world import Filler, World
 
 from labqueue.errors import ConflictError
-from labqueue.states import LostLease
+from labqueue.states import LostLease, State
 from models.domain import records as r
 
 
@@ -132,8 +132,33 @@ def test_campaigns_are_listed_by_state_and_by_the_queue_they_feed(world: World, 
     with world.store.begin() as tx:
         assert [each.name for each in tx.campaigns.all()] == ["a", "b", "c", "d"]
         assert [each.name for each in tx.campaigns.all(state="finished")] == ["c"]
-        assert tx.campaigns.flows("flow") == [(first, 1.0), (paused, 1.0)]
-        assert tx.campaigns.flows("nothing") == []
+        assert tx.campaigns.flows("flow", "anna", 60.0) == [(first, 1.0, True), (paused, 1.0, False)]
+        assert tx.campaigns.flows("nothing", "anna", 60.0) == []
+
+
+def test_an_owners_campaigns_want_their_part_while_they_have_something_or_had_it_lately(
+    world: World, fill: Filler
+) -> None:
+    with world.store.begin() as tx:
+        mine = {name: fill.campaign(tx, name) for name in ("waits", "runs", "ran", "empty", "paused", "late")}
+        foreign = fill.campaign(tx, "foreign", owner="ben")
+        for name, state in (("waits", State.STAGED), ("runs", State.LEASED), ("ran", State.COMPLETED)):
+            fill.staged(tx, mine[name], 1, state=state)
+        fill.staged(tx, foreign, 1)
+        fill.staged(tx, mine["paused"], 1)
+        tx.campaigns.save(replace(mine["paused"], state="paused"))
+
+    def wanting(owner: str) -> set[str]:
+        with world.store.begin() as tx:
+            return {each.name for each, _, wants in tx.campaigns.flows("flow", owner, 100.0) if wants}
+
+    assert wanting("anna") == {"waits", "runs", "ran", "empty", "late"}
+    world.advance(101.0)
+    assert wanting("anna") == {"waits", "runs"}
+    with world.store.begin() as tx:
+        fill.staged(tx, mine["late"], 1, state=State.CANCELLED)
+    assert wanting("anna") == {"waits", "runs", "late"}
+    assert wanting("ben") == {"foreign"}
 
 
 def test_an_owner_is_created_with_weight_one(world: World) -> None:

@@ -97,7 +97,7 @@ def test_saving_writes_what_may_change_and_nothing_else(world: World, fill: Fill
         ]
         tx.experiments.save(
             [
-                replace(each, planned={"tau": 9.0}, origin="front", queue="other", code="other")
+                replace(each, planned={"tau": 9.0}, origin="design", queue="other", code="other")
                 for each in saved
             ]
         )

@@ -26,6 +26,7 @@ from services.broker.connection import connect
 from services.cli import doctor
 from services.cli.doctor import NOTE, OK, WRONG, Finding
 from services.embedded.stack import free_port
+from services.flow.dismiss import dismiss_result
 from services.flow.filing import Report
 from services.flow.report import report
 from services.flow.stage import StageItem, StageRequest, stage
@@ -275,7 +276,13 @@ def test_doctor_finds_what_servers_refused_and_what_could_not_be_used(
     report(store, IDS, [Report(IDS.uuid(), experiment.id, lease, outputs={"z": 1.0})], "adapter:robot")
     unusable = found(doctor.database(settings), "results")
     assert unusable.level == NOTE
-    assert unusable.what.startswith("1 kept")
+    assert unusable.what.startswith("1 kept") and "decide about its experiment" in unusable.do
+    nowhere = Report(IDS.uuid(), 999_999, outputs={"y": 1.0})
+    report(store, IDS, [nowhere], "adapter:robot")
+    both = found(doctor.database(settings), "results")
+    assert both.what.startswith("2 kept") and f"labqueue dismiss {nowhere.id} --reason" in both.do
+    dismiss_result(store, nowhere.id, "sent by a test", "person:anna")
+    assert found(doctor.database(settings), "results") == unusable
 
 
 def test_a_check_that_breaks_is_a_finding_and_stops_none_of_the_others(

@@ -22,6 +22,7 @@ from services.store import (
     documents,
     events,
     experiments,
+    files,
     learning,
     migrate,
     operations,
@@ -87,7 +88,7 @@ def test_every_table_and_column_says_what_it_guarantees() -> None:
 
 
 def test_every_record_has_a_column_for_each_field() -> None:
-    modules = (campaigns, documents, events, experiments, learning, operations, pools, results, runs)
+    modules = (campaigns, documents, events, experiments, files, learning, operations, pools, results, runs)
     shapes = [each for module in modules for each in vars(module).values() if isinstance(each, Shape)]
     kept = {shape.record for shape in shapes}
     values = {each for each in vars(records).values() if isinstance(each, type) and is_dataclass(each)}

@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,32 @@ def test_logs_are_rotated_by_size(tmp_path: Path) -> None:
     assert (tmp_path / "part.log.3").read_text() == "run 1"
     rotate(log, limit=100)
     assert log.read_text() == f"run {LOGS_KEPT + 1}"
+
+
+#: Writes a line for each that it is sent, as long as it runs.
+CHATTY = "import time\nwhile True: print('x' * 999, flush=True); time.sleep(0.0005)"
+
+
+def test_the_log_of_a_part_that_runs_for_months_is_cut(
+    home: Path, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 20_000
+    monkeypatch.setattr("services.embedded.supervisor.rotate", partial(rotate, limit=limit))
+    part = process(home, "chatty", CHATTY)
+    supervisor.start(part)
+    first = part.pid
+    log, older = home / "chatty.log", home / f"chatty.log.{LOGS_KEPT}"
+
+    def cut() -> bool:
+        supervisor.tick()
+        return older.exists()
+
+    until(cut)
+    before = log.stat().st_size
+    until(lambda: log.stat().st_size != before)
+    assert set(log.read_text()) == {"x", "\n"}, "no hole where the old end was"
+    assert part.pid == first and not (home / f"chatty.log.{LOGS_KEPT + 1}").exists()
+    assert set(older.read_text()[-1000:]) == {"x", "\n"}
 
 
 def test_a_port_in_use_is_said_before_anything_starts(home: Path) -> None:

@@ -32,6 +32,7 @@ class FakeBlobs:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.bytes: dict[str, bytes] = {}
+        self.own: dict[str, bytes] = {}
         self._folder = folder
 
     def write(self, sha256: str, body: bytes) -> None:
@@ -52,3 +53,14 @@ class FakeBlobs:
         if not place.exists():
             place.write_bytes(self.bytes[sha256])
         return str(place)
+
+    def put(self, key: str, body: BinaryIO) -> tuple[str, int]:
+        self.own[key] = body.read()
+        return hashlib.sha256(self.own[key]).hexdigest(), len(self.own[key])
+
+    def get(self, key: str) -> BinaryIO | None:
+        body = self.own.get(key)
+        return None if body is None else io.BytesIO(body)
+
+    def remove(self, key: str) -> None:
+        self.own.pop(key, None)

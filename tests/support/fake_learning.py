@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -157,6 +157,16 @@ class FakeInquiries(Port):
             or (each.state == "running" and each.deadline is not None and each.deadline < now)
         ]
 
+    def forget(self, before: datetime, limit: int) -> int:
+        gone = [
+            id
+            for id, each in self.rows.inquiries.items()
+            if each.state not in ("open", "running") and each.deadline is not None and each.deadline < before
+        ][:limit]
+        for id in gone:
+            del self.rows.inquiries[id]
+        return len(gone)
+
 
 class FakeTokens(Port):
     def add(self, token: r.Token) -> None:
@@ -183,6 +193,16 @@ class FakeTokens(Port):
             each.revoked_at is None and (each.expires_at is None or each.expires_at > now)
             for each in self.rows.tokens.values()
         )
+
+    def forget(self, before: datetime, limit: int) -> int:
+        gone = [
+            id
+            for id, each in self.rows.tokens.items()
+            if any(end is not None and end < before for end in (each.expires_at, each.revoked_at))
+        ][:limit]
+        for id in gone:
+            del self.rows.tokens[id]
+        return len(gone)
 
 
 class FakeArtifacts(Port):

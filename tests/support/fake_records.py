@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from fake_rows import Port, plain, stored
@@ -94,9 +95,18 @@ class FakeCampaigns(Port):
         rows = self.rows.campaigns
         return [rows[id] for id in sorted(rows) if state is None or rows[id].state == state]
 
-    def flows(self, queue: str) -> list[tuple[r.Campaign, float]]:
+    def flows(self, queue: str, owner: str, rest: float) -> list[tuple[r.Campaign, float, bool]]:
+        since = self.clock.now() - timedelta(seconds=rest)
+
+        def wants(campaign: r.Campaign) -> bool:
+            mine = [each for each in self.rows.experiments.values() if each.campaign_id == campaign.id]
+            busy = any(each.state in (State.STAGED, State.LEASED) for each in mine)
+            newest = mine[-1].created_at if mine else campaign.created_at
+            lately = newest is not None and newest > since
+            return campaign.owner == owner and campaign.state == "active" and (busy or lately)
+
         return [
-            (each, self.rows.owners.get(each.owner, 1.0))
+            (each, self.rows.owners.get(each.owner, 1.0), wants(each))
             for each in self.all()
             if each.queue == queue and each.state != "finished"
         ]
@@ -105,7 +115,7 @@ class FakeCampaigns(Port):
         mine = self.rows.campaigns[campaign_id]
         flows = [
             Flow(each.id, each.owner, weight, each.weight, each.finish_tag)
-            for each, weight in self.flows(mine.queue)
+            for each, weight, _ in self.flows(mine.queue, mine.owner, 0.0)
             if each.id == campaign_id or (each.state == "active" and each.strategy["method"] != "caller")
         ]
         return rate(flows, campaign_id) / sum(rate(flows, each.campaign_id) for each in flows)
@@ -298,6 +308,22 @@ class FakeResults(Port):
         mine = {e.id for e in self.rows.experiments.values() if e.campaign_id == campaign_id}
         return sorted({each.output for each in self.rows.readings.values() if each.experiment_id in mine})
 
+    def refused(self, id: UUID) -> list[r.Result]:
+        return [
+            each for each in self.rows.results.values() if each.id == id and each.verdict is Verdict.REFUSED
+        ]
+
+    def dismiss(self, *, id: UUID | None = None, experiment_id: int | None = None) -> int:
+        seen = [
+            each.seq
+            for each in self.rows.results.values()
+            if each.verdict is Verdict.REFUSED
+            and (each.id == id if id is not None else each.experiment_id == experiment_id)
+            and each.seq not in self.rows.dismissed
+        ]
+        self.rows.dismissed.update(dict.fromkeys(seen, self.clock.now()))
+        return len(seen)
+
 
 class FakeEvents(Port):
     def add(self, events: Sequence[r.Event]) -> None:
@@ -339,6 +365,21 @@ class FakeEvents(Port):
 
     def last(self) -> int:
         return self.rows.serials.get("event numbers", 0)
+
+    def forget_inquiries(self, before: datetime, limit: int) -> int:
+        heard = min([self.last() - 1, *(each.cursor for each in self.rows.webhooks.values())])
+        gone = [
+            id
+            for id, each in self.rows.events.items()
+            if each.type.startswith("inquiry.")
+            and each.at is not None
+            and each.at < before
+            and each.number is not None
+            and each.number <= heard
+        ][:limit]
+        for id in gone:
+            del self.rows.events[id]
+        return len(gone)
 
 
 class FakeOutbox(Port):

@@ -31,11 +31,14 @@ class Rows:
         self.experiments: dict[int, r.Experiment] = {}
         self.attempts: dict[UUID, r.Attempt] = {}
         self.instruments: dict[str, r.Instrument] = {}
+        self.met: dict[str, datetime] = {}  # instruments: when each was first heard of
         self.claims: dict[str, r.Claim] = {}
+        self.claimed: dict[str, datetime] = {}  # claims: when each was made
         self.batches: dict[tuple[int, str], r.StagedBatch] = {}
         self.results: dict[int, r.Result] = {}
         self.revisions: dict[int, int] = {}
         self.retired: dict[int, int] = {}
+        self.dismissed: dict[int, datetime] = {}  # refused results: when
         self.readings: dict[int, r.Reading] = {}
         self.events: dict[int, r.Event] = {}
         self.outbox: dict[int, r.Published] = {}
@@ -48,6 +51,8 @@ class Rows:
         self.tokens: dict[UUID, r.Token] = {}
         self.artifacts: dict[str, r.Artifact] = {}
         self.documents: dict[tuple[str, str, str], r.Document] = {}
+        self.files: dict[tuple[int, str], r.File] = {}
+        self.loose: dict[str, datetime] = {}  # keys of bytes that belong to no file: since when
         self.pools: dict[int, r.Pool] = {}
         self.pool_rows: dict[str, dict[str, PoolRow]] = {}  # by file
         self.webhooks: dict[UUID, r.Webhook] = {}

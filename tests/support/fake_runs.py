@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from fake_rows import Port, plain, stored
@@ -111,6 +111,9 @@ class FakeExperiments(Port):
     def at_least(self, campaign_id: int, states: Iterable[State], limit: int) -> int:
         counts, wanted = self.counts(campaign_id), set(states)
         return min(limit, sum(count for state, count in counts.items() if state in wanted))
+
+    def given_up(self, campaign_id: int) -> int:
+        return sum(each.dismissed_at is None for each in self.of_campaign(campaign_id, [State.FAILED]))
 
     def drawn(self, campaign_id: int) -> int:
         return sum(each.campaign_id == campaign_id and each.origin == "design" for each in self._all())
@@ -265,6 +268,7 @@ class FakeInstruments(Port):
         return self.rows.instruments.get(name)
 
     def lock(self, name: str) -> r.Instrument:
+        self.rows.met.setdefault(name, self.clock.now())
         return self.rows.instruments.setdefault(name, r.Instrument(name))
 
     def save(self, instrument: r.Instrument, *, seen: bool = False) -> None:
@@ -284,6 +288,19 @@ class FakeInstruments(Port):
             if each.last_seen is not None and each.last_seen > since
         ]
 
+    def forget(self, before: datetime, limit: int) -> int:
+        busy = {each.instrument for each in self.rows.attempts.values() if each.live}
+        gone = [
+            each.name
+            for each in self.all()
+            if (each.last_seen or self.rows.met[each.name]) < before
+            and (each.state, each.blocked_by, each.failure_limit) == ("active", None, 3)
+            and each.name not in busy
+        ][:limit]
+        for name in gone:
+            del self.rows.instruments[name], self.rows.met[name]
+        return len(gone)
+
 
 class FakeClaims(Port):
     def get(self, key: str) -> r.Claim | None:
@@ -293,3 +310,15 @@ class FakeClaims(Port):
         if claim.key in self.rows.claims:
             raise self.rows.conflict(f"The claim key {claim.key} was used before.")
         self.rows.claims[claim.key] = claim
+        self.rows.claimed[claim.key] = self.clock.now()
+
+    def forget(self, before: datetime, limit: int) -> int:
+        gone = [
+            key
+            for key, claim in self.rows.claims.items()
+            if self.rows.claimed[key] < before
+            and not any(self.rows.attempts[id].live for id in claim.attempts if id in self.rows.attempts)
+        ][:limit]
+        for key in gone:
+            del self.rows.claims[key], self.rows.claimed[key]
+        return len(gone)

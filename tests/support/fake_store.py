@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
 
+from fake_files import FakeFiles
 from fake_learning import (
     FakeArtifacts,
     FakeDocuments,
@@ -90,6 +91,7 @@ class FakeTransaction:
         self.tokens = FakeTokens(rows, clock)
         self.artifacts = FakeArtifacts(rows, clock)
         self.documents = FakeDocuments(rows, clock)
+        self.files = FakeFiles(rows, clock)
         self.pools = FakePools(rows, clock)
         self.webhooks = FakeWebhooks(rows, clock)
         self.liveness = FakeLiveness(rows, clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -275,6 +276,42 @@ def test_a_missing_value_and_a_broken_constraint() -> None:
     broken = problem.check_point({**POINT, "tau": 2.0, "cycles": 31})
     assert "1 * tau + 0.1 * cycles <= 5" in broken[0].message
     assert [each.field for each in problem.check_point([1])] == ["parameters"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tau": 9.0},
+        {"tau": 2.0, "cycles": 31},
+        {"cycles": 2.5},
+        {"heat": 20.04},
+        {"volume": 3},
+        {"cycles": 0},
+    ],
+)
+def test_what_was_run_may_be_outside_and_stays_where_it_was(change: dict[str, Any]) -> None:
+    problem = Problem.from_json(WHOLE)
+    assert problem.check_point({**POINT, **change})
+    assert problem.check_run({**POINT, **change}) == []
+    normal = problem.normal({**POINT, **change})
+    assert {name: normal[name] for name in change} == change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"base": "Li"},
+        {"tau": "hot"},
+        {"tau": math.nan},
+        {"gas": "air"},
+        {"lot": "A"},
+        {"amount": 2},
+        {"tua": 1},
+    ],
+)
+def test_what_was_run_is_whole_and_of_its_kinds(change: dict[str, Any]) -> None:
+    (wrong,) = Problem.from_json(WHOLE).check_run({**POINT, **change})
+    assert wrong.field == next(iter(change))
 
 
 def test_what_a_parameter_really_was_may_be_out_of_bounds_but_not_of_another_kind() -> None:

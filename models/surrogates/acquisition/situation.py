@@ -22,6 +22,7 @@ from torch import Tensor
 
 from labqueue.problem import OutcomeConstraint, Problem
 from labqueue.strategy import JOINT, POSTERIOR, Strategy
+from models.surrogates.attainable import attainable
 from models.surrogates.encoding import Array
 from models.surrogates.goals import Goals
 from models.surrogates.pending import believed
@@ -51,6 +52,7 @@ class Situation:
 
     measured  the rows that have every objective's output; `outputs` are theirs (rows, outputs), lab units, NaN where
               the output of an outcome constraint is outstanding
+    attainable  (rows,): which of them could be planned, or nearly
     pending   points in flight, and those chosen already in the same ask; `policy`: how they enter
     beta      of the upper confidence bound
     seed      of the samples that expectations are taken over
@@ -61,6 +63,7 @@ class Situation:
     goals: Goals
     measured: Tensor
     outputs: Tensor
+    attainable: Tensor
     pending: Tensor
     policy: str
     beta: float
@@ -80,12 +83,13 @@ class Situation:
         """`rows`: those that `complete` gives."""
         names = surrogate.outputs
         outputs = [[row.outputs.get(name, math.nan) for name in names] for row in rows]
-        encode = surrogate.space.encode
+        encode, points = surrogate.space.encode, [row.parameters for row in rows]
         return cls(
             surrogate,
             Goals(surrogate.problem, names),
-            surrogate.tensor(encode([row.parameters for row in rows])),
+            surrogate.tensor(encode(points)),
             surrogate.tensor(np.array(outputs).reshape(len(rows), len(names))),
+            torch.as_tensor(attainable(surrogate.space, points), device=surrogate.device),
             surrogate.tensor(encode(pending)),
             strategy.pending,
             strategy.beta,
@@ -144,8 +148,9 @@ class Situation:
 
     @cached_property
     def admissible(self) -> Tensor:
-        """(rows,): does the measured row satisfy every outcome constraint? Not where one is outstanding."""
-        good = torch.ones(len(self.outputs), dtype=torch.bool, device=self.outputs.device)
+        """(rows,): could the measured row be planned, and does it satisfy every outcome constraint? Not where one is
+        outstanding."""
+        good = self.attainable.clone()
         for each in self.goals.problem.outcome_constraints:
             good &= self.goals.slack(self.outputs, each) >= 0
         return good
@@ -181,7 +186,7 @@ class Situation:
 
     @property
     def best(self) -> float:
-        """The best admissible score so far; where nothing is admissible, the best of all."""
+        """The best admissible score so far; where nothing is admissible, the best attainable, or else of all."""
         return self._steps[0]
 
     @property
@@ -209,8 +214,8 @@ class Situation:
     @cached_property
     def _steps(self) -> tuple[float, float]:
         scores = self.scores.cpu().numpy()
-        good = self.admissible.cpu().numpy()
-        best = float(scores[good].max() if good.any() else scores.max())
+        masks = (self.admissible.cpu().numpy(), self.attainable.cpu().numpy())
+        best = next((float(scores[good].max()) for good in masks if good.any()), float(scores.max()))
         better = scores[scores >= np.median(scores)]
         return best, float(np.std(better)) or float(np.std(scores)) or max(abs(best), 1.0)
 
@@ -223,6 +228,8 @@ class Situation:
         if len(self.measured) < 2:
             return self.measured
         order = self.scores.argsort(descending=True, stable=True)
+        if bool(self.attainable.any()):
+            order = order[self.attainable[order]]
         good = order[self.admissible[order]]
         among = _union(order[:_AMONG], good[:_AMONG])
         kept: Tensor = prune_inferior_points(
@@ -278,7 +285,9 @@ class Situation:
         if self.leader is not None:
             return self.leader.front_baseline
         everything = torch.arange(len(self.measured), device=self.measured.device)
-        good = everything[self.admissible]
+        if bool(self.attainable.any()):
+            everything = everything[self.attainable]
+        good = everything[self.admissible[everything]]
         among = _union(_ahead(self.values, everything), _ahead(self.values, good))
         kept: Tensor = prune_inferior_points_multi_objective(
             self.surrogate.joint,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .client import Client
     from .errors import (
         Cancelled,
+        ChangedError,
         ConflictError,
         DeniedError,
         Failed,
@@ -69,8 +70,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "answers": "Assignment Claimed Item Judged LeaseState Probe Renewed",
     "client": "Client",
-    "errors": "Cancelled ConflictError DeniedError Failed FieldError Infeasible InstrumentTakenError InvalidError "
-    "KeyReusedError LabqueueError LeaseLostError NotFoundError Suspect TooLargeError UnavailableError",
+    "errors": "Cancelled ChangedError ConflictError DeniedError Failed FieldError Infeasible InstrumentTakenError "
+    "InvalidError KeyReusedError LabqueueError LeaseLostError NotFoundError Suspect TooLargeError UnavailableError",
     "experiment": "Experiment",
     "journal": "SpoolError",
     "learning": "Taught serve_learner",
@@ -91,6 +92,7 @@ __all__ = [
     "Assignment",
     "Cancelled",
     "Categorical",
+    "ChangedError",
     "Claimed",
     "Client",
     "ConflictError",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from typing import Callable
 
+#: Not the one that a program seeds: waiting for a server must not change what it computes.
+_OWN = random.Random()
+
 
 class Backoff:
     """Doubles from `first` to `most` seconds; each pause is drawn between half of that and the whole."""
 
     def __init__(
-        self, first: float = 0.2, most: float = 15.0, chance: Callable[[], float] = random.random
+        self, first: float = 0.2, most: float = 15.0, chance: Callable[[], float] = _OWN.random
     ) -> None:
         self.first, self.most = first, most
         self._chance = chance

@@ -6,22 +6,26 @@ Answers that robots act on are frozen values; reports for people are the JSON as
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Callable
 
 from .answers import Claimed, Item, Judged, Renewed
 from .errors import NotFoundError, UnavailableError
+from .folder import FolderCalls
 from .transport import Transport, segment
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+#: The id of a result; codes of experiments end in a number that is never as long.
+_RESULT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 DEFAULT_URL = "http://localhost:8000"
 PAGE = 500
 
 
-class Client:
+class Client(FolderCalls):
     """Talks to one Labqueue server; safe to share between threads.
 
     url, token: default LABQUEUE_URL and LABQUEUE_TOKEN, then http://localhost:8000 without a token.
@@ -303,7 +307,7 @@ class Client:
         return self._pages(f"/campaigns/{segment(campaign)}/results", {"limit": PAGE, **filters})
 
     def experiment_action(self, name: int | str, action: str, reason: str = "") -> dict[str, Any]:
-        """cancel, approve, reject or replay."""
+        """cancel, approve, reject, replay or dismiss."""
         body = {"reason": reason} if action != "approve" else {}
         return self._post(f"/experiments/{segment(name)}/{action}", body)
 
@@ -320,6 +324,11 @@ class Client:
     def replay(self, name: int | str, reason: str = "") -> dict[str, Any]:
         """Stages a failed experiment again."""
         return self.experiment_action(name, "replay", reason)
+
+    def dismiss(self, name: int | str, reason: str) -> None:
+        """A failed experiment, or the id of a refused result: a person has seen it, and it needs nobody any more."""
+        kind = "results" if _RESULT.fullmatch(str(name)) else "experiments"
+        self._post(f"/{kind}/{segment(name)}/dismiss", {"reason": reason})
 
     def decide(
         self, name: int | str, decision: str, reason: str = "", result: Mapping[str, Any] | None = None

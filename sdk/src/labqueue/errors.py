@@ -6,6 +6,7 @@ LabqueueError
 +-- ConflictError           what was asked contradicts what is
 |   +-- LeaseLostError      the lease is not (or no longer) this adapter's
 |   +-- KeyReusedError      the same key came with another body
+|   +-- ChangedError        it is not as the request said it must be
 |   +-- InstrumentTakenError another live adapter serves this instrument
 +-- TooLargeError           a body or a batch over the limit
 +-- DeniedError             no token, or one that may not do this
@@ -107,6 +108,13 @@ class InstrumentTakenError(ConflictError):
     code = "instrument_taken"
 
 
+class ChangedError(ConflictError):
+    """Somebody else changed it in the meantime."""
+
+    code = "changed"
+    status = 412
+
+
 class TooLargeError(LabqueueError):
     """The body is over the limit."""
 
@@ -165,6 +173,7 @@ def by_code(code: str) -> type[LabqueueError]:
         LeaseLostError,
         KeyReusedError,
         InstrumentTakenError,
+        ChangedError,
         TooLargeError,
         DeniedError,
         UnavailableError,

@@ -80,15 +80,17 @@ class Transport:
     def request(
         self, method: str, path: str, body: Any = None, *, query: Mapping[str, Any] | None = None,
         wait: float = 0.0, retry_for: float | None = None, until: Callable[[], bool] | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> Any:  # fmt: skip
         """Sends JSON and returns the JSON of the answer (None where it has no body).
 
         path: below /api/v1; one that begins with // is taken from the root. wait: how long the server may take
-        beyond the timeout. until: looked at a few times a second; when it turns true, raises Interrupted.
+        beyond the timeout. until: looked at a few times a second; when it turns true, raises Interrupted. more: further
+        headers.
         Raises the class of labqueue.errors that the answer's code stands for, UnavailableError without one.
         """
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
-        headers = {} if content is None else {"Content-Type": "application/json"}
+        headers = {**({} if content is None else {"Content-Type": "application/json"}), **(more or {})}
         answer = self._retrying(
             lambda: self._exchange(method, self._target(path, query), content, headers, wait, until),
             self.retry_for if retry_for is None else retry_for,
@@ -99,12 +101,17 @@ class Transport:
     def upload(
         self, path: str, open_file: Callable[[], BinaryIO], size: int, *, retry_for: float,
         method: str = "PUT", query: Mapping[str, Any] | None = None, wait: float = 60.0,
+        more: Mapping[str, str] | None = None,
     ) -> Any:  # fmt: skip
         """Sends a file's raw bytes; `open_file` is called again for each try. wait: how long the server may take
-        beyond the timeout when it has them all."""
+        beyond the timeout when it has them all. more: further headers."""
 
         def once() -> tuple[int, bytes]:
-            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+            headers = {
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(size),
+                **(more or {}),
+            }
             with open_file() as file:
                 return self._exchange(method, self._target(path, query), file, headers, wait, None)
 
@@ -118,10 +125,12 @@ class Transport:
         )
         return answer[1]
 
-    def parts(self, path: str, first: int = 0) -> Iterator[bytes]:
+    def parts(
+        self, path: str, first: int = 0, *, heard: Callable[[http.client.HTTPMessage], None] | None = None
+    ) -> Iterator[bytes]:
         """The raw bytes at a path from their place `first` on, as they come, on a connection of its own.
 
-        Sent once. Raises UnavailableError where they break off: what came is good, and the rest can be asked for.
+        Sent once. heard: told the answer's headers before the first byte. Raises UnavailableError where they break off: what came is good, and the rest can be asked for.
         """
         connection = self._connect(self.timeout)
         try:
@@ -130,6 +139,8 @@ class Transport:
             response = connection.getresponse()
             if response.status not in (200, 206):
                 raise self._error(response.status, response.read())
+            if heard is not None:
+                heard(response.headers)
             left = first if response.status == 200 else 0  # a proxy may not know of ranges
             while part := response.read(PART):
                 if len(part) > left:

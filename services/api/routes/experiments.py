@@ -25,6 +25,7 @@ from services.api.spec import says
 from services.api.tables import csv_answer, experiments_csv, results_csv
 from services.flow import review
 from services.flow.cancel import cancel
+from services.flow.dismiss import dismiss
 from services.flow.report import complete_held
 from services.flow.stage import BATCH_LIMIT, StageItem, StageRequest, stage
 from services.ports import Store
@@ -243,6 +244,11 @@ for _verb, _act, _summary in (
     ("approve", _approve, "A proposed one enters the queue"),
     ("reject", review.reject, "A proposed one is not wanted"),
     ("replay", review.replay, "What was given up may try again"),
+    (
+        "dismiss",
+        dismiss,
+        "A person has seen what failed or was refused: it needs nobody until something new happens to it",
+    ),
 ):
     router.add_api_route(
         f"/experiments/{{experiment}}/{_verb}",

@@ -164,5 +164,5 @@ def _find(store: Store, id: UUID) -> r.Inquiry:
     with store.begin() as tx:
         found = tx.inquiries.get(id)
     if found is None:
-        raise NotFoundError(f"There is no inquiry {id}.")
+        raise NotFoundError(f"There is no inquiry {id}. Answers are forgotten after a while: ask again.")
     return found

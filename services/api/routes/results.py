@@ -17,10 +17,11 @@ from services.api.answers import Json
 from services.api.body import check
 from services.api.call import Admitted, Call
 from services.api.items import items_of, sorted_out, text_of
+from services.api.listings import result_row
 from services.api.names import Named, experiment_id, find_campaign, find_experiment
-from services.api.schemas import Body, Name, Text, Whole
+from services.api.schemas import Body, Name, Reason, Text, Whole
 from services.api.spec import says
-from services.flow import amend, report
+from services.flow import amend, dismiss, report
 from services.flow.filing import Recorded, Report
 
 router = APIRouter(tags=["results"])
@@ -134,7 +135,8 @@ async def post_results(call: Admitted) -> Response:
     ),
 )
 async def post_elsewhere(campaign: Named, call: Admitted) -> Response:
-    """Each names its parameters and becomes an experiment of the campaign, completed at once."""
+    """Each names its parameters and becomes an experiment of the campaign, completed at once. Outside of bounds or
+    constraints it counts as well, and `message` says so."""
     items = await items_of(call, ITEM_LIMIT)
     call.caller.must_own(campaign)
     await call.run(find_campaign, call.store, campaign)
@@ -207,6 +209,19 @@ async def withdraw_result(result: UUID, call: Admitted) -> Response:
     found = await call.run(amend.withdraw, call.store, result, body.id, body.reason, call.actor)
     _recorded(call, [found])
     return _single(found)
+
+
+@router.post(
+    "/results/{result}/dismiss",
+    summary="Dismiss a refused result",
+    **says(Reason, example={"reason": "sent by a test script"}, answer={"items": []}, problems=(404, 422)),
+)
+async def dismiss_result(result: UUID, call: Admitted) -> Response:
+    """A person has seen what was refused under this id, and it needs nobody any more. The reason is needed."""
+    body = await call.read(Reason)
+    await call.run(_own_refused, call, result)
+    found = await call.act(dismiss.dismiss_result, call.store, result, body.reason, call.actor)
+    return Json({"items": [result_row(each, None) for each in found]})
 
 
 def read_report(value: Any, experiment: int, place: str) -> Report:
@@ -315,6 +330,20 @@ async def _own_result(call: Call, id: UUID) -> None:
     """Only a campaign's people change what is recorded."""
     if not call.caller.admin:
         call.caller.must_own(await call.run(_campaign_of_result, call, id))
+
+
+def _own_refused(call: Call, id: UUID) -> None:
+    """What belongs to no campaign, or to several, is for whoever may do everything."""
+    if call.caller.admin:
+        return
+    with call.store.begin() as tx:
+        campaigns = {each.campaign_id for each in tx.results.refused(id)}
+        only = campaigns.pop() if len(campaigns) == 1 else None
+        campaign = tx.campaigns.by_id(only) if only is not None else None
+    if campaign is None:
+        call.caller.must_administer()
+    else:
+        call.caller.must_own(campaign.name)
 
 
 def _campaign_of_result(call: Call, id: UUID) -> str:

@@ -39,6 +39,13 @@ class Refusal(Exception):
         self.body |= more
 
 
+def invalid(message: str, *place: str | int, kind: str = "value_error", given: Any = None) -> Refusal:
+    """422 of a body; `place`: where in it. `kind` as pydantic names it."""
+    fault = {"type": kind, "loc": ["body", *place], "msg": message, "input": given}
+    detail = f"{place[-1]}: {message}" if place else message
+    return Refusal(detail, VALIDATION, errors=[fault])
+
+
 def unknown_session(id: str) -> Refusal:
     return Refusal(f"Session {id[:100]} not found", NOT_FOUND)
 

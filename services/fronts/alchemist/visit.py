@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Coroutine
+import re
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from json import JSONDecodeError
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from labqueue.errors import InvalidError, LabqueueError
 from services.api.answers import Json
+from services.api.body import BadJsonError, check
 from services.api.call import Call, Server
-
-from .refusals import VALIDATION, Refusal, refusal, sentence
+from services.api.guard import SLASH
+from services.flow.shared import storable
+from services.fronts.alchemist.refusals import VALIDATION, Refusal, refusal, sentence
 
 Model = TypeVar("Model", bound=BaseModel)
+
+#: So many faults are told, and of each value so many letters.
+_MOST, _LONGEST = 100, 1000
 
 
 @dataclass(frozen=True)
@@ -46,10 +53,13 @@ class Visit(Call):
     async def read(self, kind: type[Model]) -> Model:
         """The body. Raises Refusal (422) as ALchemist's does, with each fault under `errors`."""
         try:
-            return await super().read(kind)
+            value = await self.json()
         except InvalidError as error:
-            faults = [each.to_json() for each in error.errors]
-            raise Refusal(sentence(error), VALIDATION, errors=faults) from error
+            raise Refusal(sentence(error), VALIDATION, errors=_unreadable(error)) from error
+        try:
+            return check(kind, value)
+        except InvalidError as error:
+            raise Refusal(sentence(error), VALIDATION, errors=_faults(kind, value)) from error
 
 
 async def _visit(request: Request) -> Visit:
@@ -81,15 +91,62 @@ class Route(APIRoute):
             except LabqueueError as error:
                 return _answer(refusal(error))
             except RequestValidationError as error:
-                faults = [{"loc": list(each["loc"]), "msg": each["msg"]} for each in error.errors()]
+                faults = [_fault(each) for each in error.errors()]
                 text = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in faults)
                 return _answer(Refusal(text, VALIDATION, errors=faults))
 
         return handled
 
 
+def _faults(kind: type[BaseModel], body: Any) -> list[dict[str, Any]]:
+    try:
+        kind.model_validate(body, from_attributes=True)  # as FastAPI does, whose words for it these are
+    except ValidationError as error:
+        found = error.errors(include_url=False)[:_MOST]
+        return [_fault({**each, "loc": ("body", *each["loc"])}) for each in found]
+    raise AssertionError("it was refused for this kind")
+
+
+def _unreadable(error: InvalidError) -> list[dict[str, Any]]:
+    """Of what is no JSON there are no values to be named, but numbers that are none, and text that cannot be kept."""
+    kind = "finite_number" if isinstance(error, BadJsonError) else "value_error"
+    named = [
+        {
+            "type": kind,
+            "loc": ["body", *re.findall(r"[^.\[\]]+", each.field)],
+            "msg": each.message,
+            "input": each.value,
+        }
+        for each in error.errors[:_MOST]
+    ]
+    why, place = error.message, []
+    if isinstance(error.__cause__, JSONDecodeError):
+        why, place = error.__cause__.msg, [error.__cause__.pos]
+    unread = {"type": "json_invalid", "loc": ["body", *place], "msg": "JSON decode error", "input": {}}
+    return named or [{**unread, "ctx": {"error": why}}]
+
+
+def _fault(found: Mapping[str, Any]) -> dict[str, Any]:
+    """As pydantic tells it; a value of any length is only begun, and what is no JSON is told as text."""
+    given = storable(found.get("input"))
+    text = str(given)
+    shown = {
+        "type": found["type"],
+        "loc": list(found["loc"]),
+        "msg": found["msg"],
+        "input": given if len(text) <= _LONGEST else text[:_LONGEST],
+    }
+    context = {name: _plain(each) for name, each in (found.get("ctx") or {}).items()}
+    return {**shown, "ctx": context} if context else shown
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (str, int, float, bool)) else str(value)
+
+
 def _answer(error: Refusal) -> Response:
-    answer = Json(error.body, error.status)
+    # Names with a slash come through the router with another letter in its place.
+    answer = Json({**error.body, "detail": error.body["detail"].replace(SLASH, "/")}, error.status)
     if error.status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer

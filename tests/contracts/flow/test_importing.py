@@ -77,6 +77,19 @@ def test_every_kind_of_row_and_the_same_table_again(lab: Lab) -> None:
     assert [len(lab.results(number)) for number in (1, 2, 3, 4)] == [1, 0, 2, 1]
 
 
+def test_a_row_outside_of_what_may_be_planned_is_new_and_says_so(lab: Lab) -> None:
+    rule = {"coefficients": {"temperature": 1, "minutes": 1}, "operator": "<=", "bound": 125}
+    lab.campaign(problem={**PROBLEM, "constraints": [rule]})
+    table = HEAD + row(1) + row(2, temperature=100, minutes=30) + row(3, temperature=140.5)
+    for dry in (True, False):
+        found = load(lab, table, dry=dry)
+        assert [each.verdict for each in found.rows] == ["new", "new", "new"]
+        messages = [each.message for each in found.rows]
+        assert not messages[0] and "125" in messages[1] and "temperature is outside" in messages[2]
+    assert [each.parameters["temperature"] for each in lab.training()] == [21.0, 100.0, 140.5]
+    assert [each.verdict for each in load(lab, table).rows] == ["unchanged"] * 3
+
+
 def test_an_output_that_is_blank_is_outstanding_and_comes_with_the_next_table(lab: Lab) -> None:
     lab.campaign()
     lab.stage([point(1)])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from flow_lab import OUTPUTS, PERSON, Lab, point
+from flow_lab import OUTPUTS, PERSON, PROBLEM, Lab, point
 
 from labqueue.errors import ConflictError, InvalidError, NotFoundError
 from labqueue.states import State, Verdict
@@ -422,7 +422,7 @@ def test_experiments_that_were_run_elsewhere_become_experiments(lab: Lab) -> Non
         lab.result(None, parameters=point(7), comment="from the notebook"),
         lab.result(None, {"yield": 0.3}, parameters=point(8), outstanding=("purity",)),
         lab.result(None, {}, parameters=point(9), outcome="infeasible"),
-        lab.result(None, parameters={**point(10), "temperature": 500}),
+        lab.result(None, parameters={**point(10), "temperature": "hot"}),
         lab.result(None, {"yield": "?"}, parameters=point(11)),
     ]
     recorded = report.report_elsewhere(lab.store, lab.ids, "snar", given, PERSON)
@@ -450,6 +450,29 @@ def test_experiments_that_were_run_elsewhere_become_experiments(lab: Lab) -> Non
     assert [each.verdict for each in again] == ["duplicate", "duplicate", "duplicate", "held", "held"]
     assert [each.experiment for each in again] == [each.experiment for each in recorded]
     assert again[0].state is State.COMPLETED
+
+
+def test_what_was_run_outside_of_what_may_be_planned_is_learnt_from_and_named(lab: Lab) -> None:
+    rule = {"coefficients": {"temperature": 1, "minutes": 1}, "operator": "<=", "bound": 125}
+    lab.campaign(problem={**PROBLEM, "constraints": [rule]})
+    runs = [
+        {"temperature": 119.0, "minutes": 50, "solvent": "water"},
+        {"temperature": 131.5, "minutes": 2.5, "solvent": "toluene"},
+        {"temperature": 119.0, "minutes": 5, "solvent": "benzene"},
+    ]
+    given = [lab.result(None, parameters=each) for each in runs]
+    recorded = report.report_elsewhere(lab.store, lab.ids, "snar", given, PERSON)
+    assert [each.verdict for each in recorded] == ["accepted", "accepted", "held"]
+    assert "119" not in recorded[0].message and "125" in recorded[0].message
+    assert all(word in recorded[1].message for word in ("temperature is outside 20 to 120", "minutes"))
+    assert recorded[2].errors[0].field == "solvent"
+    (odd,) = report.report_elsewhere(
+        lab.store, lab.ids, "snar", [lab.result(None, {"yield": "?"}, parameters=runs[1])], PERSON
+    )
+    assert odd.verdict == "held" and "Taken" in recorded[1].message and "Taken" not in odd.message
+    assert [each.parameters for each in lab.training()] == runs[:2], "where it was measured"
+    with pytest.raises(InvalidError):
+        lab.stage(runs[:1])
 
 
 def test_the_same_run_elsewhere_twice_in_one_batch_is_one(lab: Lab) -> None:

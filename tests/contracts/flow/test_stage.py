@@ -10,6 +10,7 @@ from flow_lab import PERSON, PROBLEM, Lab, point
 
 from labqueue.errors import ConflictError, InvalidError, KeyReusedError, NotFoundError
 from labqueue.states import State
+from models.domain.ordering import REST
 from services.flow import recover, review, steer
 
 OPAQUE = {"opaque": True, "outputs": [{"name": "yield"}]}
@@ -282,6 +283,21 @@ def test_a_campaigns_weight_is_its_share(lab: Lab) -> None:
     lab.stage(12, campaign="heavy")
     lab.stage(12, campaign="light")
     assert claimed_by(lab, 12).count("heavy") == 9
+
+
+def test_what_rests_or_is_paused_takes_nothing_from_its_owners_others(lab: Lab) -> None:
+    for name in ("first", "left", "paused"):
+        lab.campaign(name, owner="anna")
+    lab.campaign("other", owner="ben")
+    lab.stage(3, campaign="paused")
+    steer.pause_campaign(lab.store, "paused", "the pump leaks", PERSON)
+    lab.elapse(2 * REST)
+    for name in ("first", "other"):
+        lab.stage(12, campaign=name)
+    assert claimed_by(lab, 12).count("first") == 6, "half of the queue is anna's, all of it for this one"
+    lab.stage(12, campaign="left")
+    lab.stage(12, campaign="first")
+    assert claimed_by(lab, 8).count("left") >= 2, "back, it has its part again"
 
 
 def test_who_was_away_gains_nothing(lab: Lab) -> None:

@@ -150,6 +150,30 @@ def test_a_failure_is_kept_with_its_reason_and_tried_again(lab: Lab) -> None:
     assert lab.job(campaign, "suggest").error == ""
 
 
+def test_the_same_failure_again_and_again_stands_in_the_history_once(lab: Lab) -> None:
+    campaign = lab.campaign(method="design", depth=2)
+
+    def failed(error: str) -> list[str]:
+        def fails() -> None:
+            raise RuntimeError(error)
+
+        lab.learner.meanwhile = fails
+        assert lab.suggest(campaign) == []
+        return [
+            each.data["reason"].removeprefix("RuntimeError: ") for each in lab.events("suggestion.failed")
+        ]
+
+    for _ in range(5):
+        assert failed("no descent") == ["no descent"], "however often it is tried"
+    assert failed("no memory") == ["no descent", "no memory"]
+    lab.report(lab.stage_one().id)
+    lab.number()
+    assert failed("no memory") == ["no descent", "no memory", "no memory"], "the data are new"
+    assert len(lab.suggest(campaign)) == 2
+    lab.claim(max=2)
+    assert len(failed("no memory")) == 4, "it had worked meanwhile"
+
+
 # Single flight
 
 

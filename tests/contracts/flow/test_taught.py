@@ -53,6 +53,9 @@ def test_an_answer_that_cannot_be_used_is_refused_and_the_reason_kept(
     [event] = lab.events("suggestion.failed")
     assert event.actor == "learner:mine" and why in event.data["reason"]
     assert seat(lab).failures == 1 and why in seat(lab).error
+    with pytest.raises(InvalidError, match="cannot be run"):
+        pupil.give(pupil.work("suggest"), answer)
+    assert seat(lab).failures == 2 and len(lab.events("suggestion.failed")) == 1, "the same is not said again"
     assert len(pupil.suggest()) == 1, "it is asked again"
     assert seat(lab).failures == 0 and lab.job(mine, "suggest").error == ""
 

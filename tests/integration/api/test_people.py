@@ -215,14 +215,15 @@ async def test_results_of_runs_elsewhere(client: Client, lab: Lab) -> None:
         del body["experiment"]
         return body
 
-    items = [item(1), item(11), item(2), {"id": "x"}]
+    items = [item(1), item("hot"), item(2), {"id": "x"}, item(11)]
     answer = (await client.ok("POST", "/campaigns/lab/results", {"items": items}))["items"]
-    assert [each["verdict"] for each in answer] == ["accepted", "held", "accepted", "refused"]
+    assert [each["verdict"] for each in answer] == ["accepted", "held", "accepted", "refused", "accepted"]
     assert answer[1]["errors"][0]["field"] == "tau"
+    assert "tau is outside" in answer[4]["message"] and not answer[0]["message"]
     assert (await client.ok("POST", "/campaigns/lab/results", {"items": items[:1]}))["items"][0][
         "verdict"
     ] == "duplicate"
-    assert (await client.ok("GET", "/campaigns/lab"))["counts"] == {"completed": 2}
+    assert (await client.ok("GET", "/campaigns/lab"))["counts"] == {"completed": 3}
 
 
 async def test_opaque_items(client: Client) -> None:
@@ -359,3 +360,41 @@ async def test_the_actor_stands_in_the_history(client: Client, lab: Lab) -> None
     body = {"name": "hers", "queue": "x", "problem": problem, "strategy": {"method": "caller"}}
     made = await client.ok("POST", "/campaigns", body, headers={"X-Labqueue-Actor": "anna"})
     assert made["owner"] == "anna"
+
+
+async def test_what_somebody_has_seen_needs_nobody_any_more(
+    client: Client, lab: Lab, context: Context
+) -> None:
+    async def titles() -> list[str]:
+        return [each["title"] for each in (await client.ok("GET", "/status"))["attention"]]
+
+    one, two = await hold(lab), await hold(lab)
+    for each in (one, two):
+        await client.ok("POST", f"/experiments/{each}/decide", {"decision": "give_up", "reason": "broken"})
+    assert "2 experiments of lab given up" in await titles()
+    seen = await client.ok("POST", f"/experiments/lab-{one}/dismiss", {"reason": "the vial was cracked"})
+    assert seen["state"] == "failed" and seen["dismissed_at"]
+    await numbered(context)
+    last = (await client.ok("GET", f"/experiments/{one}"))["events"][-1]
+    assert (last["type"], last["actor"]) == ("experiment.dismissed", "person:local")
+    assert "1 experiment of lab given up" in await titles()
+    await client.ok("POST", f"/experiments/{two}/dismiss", {"reason": "this one, too"})
+    assert not any("given up" in each for each in await titles())
+    await client.ok("POST", f"/experiments/{one}/replay", {"reason": "a new vial"})
+    assert (await client.ok("GET", f"/experiments/{one}"))["dismissed_at"] is None
+    await client.refused(409, "conflict", "POST", f"/experiments/{one}/dismiss", {"reason": "too early"})
+    missing = await client.refused(422, "invalid", "POST", f"/experiments/{two}/dismiss", {})
+    assert missing["errors"][0]["field"] == "reason"
+
+
+async def test_a_refused_result_is_seen_by_its_id(client: Client, lab: Lab, context: Context) -> None:
+    sent = result(10**9)
+    assert (await client.ok("POST", "/results", {"items": [sent]}))["items"][0]["verdict"] == "refused"
+    assert len(context.store.views.unusable()) == 1  # type: ignore[attr-defined]
+    path = f"/results/{sent['id']}/dismiss"
+    await client.refused(422, "invalid", "POST", path, {"reason": " "})
+    [shown] = (await client.ok("POST", path, {"reason": "sent by a test"}))["items"]
+    assert (shown["id"], shown["verdict"], shown["experiment"]) == (sent["id"], "refused", None)
+    assert context.store.views.unusable() == []  # type: ignore[attr-defined]
+    assert (await client.ok("POST", path, {"reason": "twice is once"}))["items"] == [shown]
+    await client.refused(404, "not_found", "POST", f"/results/{uuid.uuid4()}/dismiss", {"reason": "?"})

@@ -288,6 +288,20 @@ def test_cancel_and_restage(run: Run, server: FakeServer, campaign: str) -> None
     assert code == 1 and "snar-2 is cancelled" in err
 
 
+def test_dismiss(run: Run, server: FakeServer, campaign: str) -> None:
+    run("stage", "snar", "tau=1", "grade=2")
+    code, _, err = run("dismiss", "snar-1", "--reason", "seen")
+    assert code == 1 and "snar-1 is staged" in err
+    server.lose(claimed(server, 1), then="hold")
+    run("decide", "snar-1", "give_up")
+    assert run("dismiss", "snar-1", "--reason", "the vial was cracked")[1] == (
+        "snar-1 is dismissed. It is listed again if something new happens to it.\n"
+    )
+    assert server.events[-1]["type"] == "dismiss"
+    with pytest.raises(SystemExit):
+        run("dismiss", "snar-1")
+
+
 def test_queues(run: Run, server: FakeServer) -> None:
     out = run("queue", "create", "plates", "--lease-seconds", "30", "--on-lost", "probe")[1]
     assert "lease_seconds 30" in out and "on_lost probe" in out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import random
 import subprocess
 import sys
 import threading
@@ -245,3 +246,10 @@ def test_every_public_name_is_there() -> None:
         assert getattr(labqueue, name) is not None
     with pytest.raises(AttributeError, match="measure_it"):
         labqueue.measure_it  # noqa: B018
+
+
+def test_waiting_draws_nothing_from_the_programs_own_chance() -> None:
+    """A program that seeded it repeats, however often a server was away."""
+    before = random.getstate()
+    assert 0 < Backoff().pause() <= 0.2
+    assert random.getstate() == before

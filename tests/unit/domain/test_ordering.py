@@ -111,6 +111,12 @@ def test_a_rate_is_the_owners_weight_times_the_share_among_its_campaigns() -> No
     assert [rate(flows, id) for id in (1, 2, 3)] == [1.5, 0.5, 1.0]
 
 
+def test_campaigns_that_want_nothing_take_nothing_from_their_owners_others() -> None:
+    flows = [flow(1, "anna", 2.0, 3.0), replace(flow(2, "anna", 2.0, 1.0), wants=False), flow(3, "ben")]
+    assert rate(flows, 1) == 2.0, "all that its owner has"
+    assert rate(flows, 2) == 0.5, "it wants something now"
+
+
 @given(st.data(), st.lists(st.floats(0, 1e6), min_size=1, max_size=30, unique=True))
 def test_a_new_ranking_permutes_the_campaigns_own_tags(data: st.DataObject, tags: list[float]) -> None:
     ranks = data.draw(st.permutations(range(len(tags))))

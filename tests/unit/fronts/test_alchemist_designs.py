@@ -13,7 +13,7 @@ from services.fronts.alchemist.designs.candidates import MOST, candidates
 from services.fronts.alchemist.designs.classical import Spec
 from services.fronts.alchemist.designs.factors import Factor, given, keeps
 from services.fronts.alchemist.refusals import Refusal
-from services.fronts.alchemist.session import Constraint
+from services.fronts.alchemist.sessions.session import Constraint
 
 CAT = Factor("cat", "categorical", choices=("Pt", "Pd", "Ni"))
 LIST = Factor("d", "discrete", 1.0, 5.0, (1.0, 2.0, 5.0))

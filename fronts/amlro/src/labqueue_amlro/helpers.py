@@ -1,6 +1,7 @@
 """The smaller functions that AMLRO's scripts and notebooks import beside the three entry points.
 
-AMLRO documents their names and not their arguments; these are the ones that the entry points' own would give them.
+Of most of them AMLRO documents the names and not the arguments; these are the ones that the entry points' own would
+give them.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from . import states
-from .disk import sync, write
+from .disk import digest_of, sync, write
 
 PROGRESS, LATEST, LOCK = "checkpoint.json", "latest.json", "lock"
 FORMAT = 1
@@ -28,7 +28,8 @@ class Progress:
 
     step, phase   what begins next
     pending       items on their way: experiment -> SHA-256 of the item
-    appended      experiments whose labels are in the training pool, in the order in which they were appended
+    appended      experiments whose labels are in the training pool, in the order in which they were appended -> SHA-256
+                  of the label
     given_up      experiments that ended without a label -> why
     outbox        payloads that were chosen and not staged yet; None where there are none
     digests       SHA-256 of the items of the outbox
@@ -36,13 +37,15 @@ class Progress:
     exhausted     the last query chose nothing
     records       of each metrology strategy, in the codec's JSON
     log_bytes     how long the log was
+    point         of this point alone
+    base          the server's `latest.json` before it: its revision, 0 where there was none
     """
 
     run_id: str
     step: int = 0
     phase: str = "training"
     pending: dict[int, str] = field(default_factory=dict)
-    appended: list[int] = field(default_factory=list)
+    appended: dict[int, str] = field(default_factory=dict)
     given_up: dict[int, str] = field(default_factory=dict)
     outbox: list[dict[str, Any]] | None = None
     digests: list[str] = field(default_factory=list)
@@ -50,11 +53,13 @@ class Progress:
     exhausted: bool = False
     records: list[Any] = field(default_factory=list)
     log_bytes: int = 0
+    point: str = ""
+    base: int = 0
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Progress:
         given = {name: body[name] for name in cls.__dataclass_fields__}
-        for name in ("pending", "given_up"):
+        for name in ("pending", "appended", "given_up"):
             given[name] = {int(number): text for number, text in body[name].items()}
         return cls(**given)
 
@@ -86,23 +91,36 @@ class Checkpoints:
         unchanged: Path | None,
     ) -> Path:  # fmt: skip
         """Writes the point and makes it the newest. unchanged: a point whose model and optimizer are still the same."""
-        final = self.path(progress.step, progress.phase)
+
+        def fill(part: Path) -> None:
+            if unchanged is None:
+                states.save(part / states.MODEL, states.model_state(model))
+                states.save(part / states.TRAINING, states.training_state(optimizer, scheduler))
+            else:
+                for name in (states.MODEL, states.TRAINING):
+                    _link(unchanged / name, part / name)
+            states.save(part / states.RNG, states.rng_state())
+            write(part / PROGRESS, {"format": FORMAT, **asdict(progress), **about})
+
+        final = self.take(progress.step, progress.phase, fill)
+        self.name(final)
+        return final
+
+    def take(self, step: int, phase: str, fill: Callable[[Path], None]) -> Path:
+        """A point whose files `fill` writes into a folder."""
+        final = self.path(step, phase)
         part = final.with_name(f".{final.name}")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        if unchanged is None:
-            states.save(part / states.MODEL, states.model_state(model))
-            states.save(part / states.TRAINING, states.training_state(optimizer, scheduler))
-        else:
-            for name in (states.MODEL, states.TRAINING):
-                _link(unchanged / name, part / name)
-        states.save(part / states.RNG, states.rng_state())
-        write(part / PROGRESS, {"format": FORMAT, **asdict(progress), **about})
+        fill(part)
         shutil.rmtree(final, ignore_errors=True)
         part.rename(final)
         sync(final.parent)
-        write(self.folder / LATEST, {"path": str(final.relative_to(self.folder))})
         return final
+
+    def name(self, point: Path) -> None:
+        """This one is the newest."""
+        write(self.folder / LATEST, {"path": str(point.relative_to(self.folder))})
 
     def drop(self, point: Path) -> None:
         shutil.rmtree(point, ignore_errors=True)
@@ -114,8 +132,14 @@ class Checkpoints:
     def keep_label(self, experiment: int, text: str) -> None:
         write(self.labels / f"{experiment}.json", text)
 
-    def label(self, experiment: int) -> str:
-        return (self.labels / f"{experiment}.json").read_text()
+    def label(self, experiment: int, sha256: str, fetch: Callable[[str], bytes]) -> str:
+        """The label with this SHA-256; `fetch` brings one that is not here (any more). Raises RuntimeError."""
+        place = self.labels / f"{experiment}.json"
+        if not place.exists() or digest_of(place) != sha256:
+            self.keep_label(experiment, fetch(sha256).decode())
+            if digest_of(place) != sha256:
+                raise RuntimeError(f"The label of experiment {experiment} came damaged.")
+        return place.read_text(encoding="utf-8")
 
 
 def read(point: Path) -> dict[str, Any]:

@@ -103,6 +103,7 @@ class DriverConfig:
     """How a run goes. After PhysicsNeMo's fields, ours:
 
     queue               the queue of the items; left out: one of the run's own where the driver labels, else `physicsnemo`
+    keep_on_server      checkpoints also go to the server, and the run goes on from there on any machine
     url, token          the server; left out: LABQUEUE_URL and LABQUEUE_TOKEN
     label_attempts      how often an item is tried before it is given up (of a queue that the run makes)
     lease_seconds       after so long a silence an item is given to somebody else (of a queue that the run makes)
@@ -134,6 +135,7 @@ class DriverConfig:
     num_dataloader_workers: int = 0
     device: Any = None
     dtype: Any = None
+    keep_on_server: bool = True
     queue: str | None = None
     url: str | None = None
     token: str | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Union
 
 
 def write(path: Path, body: Any) -> None:
@@ -17,6 +18,17 @@ def write(path: Path, body: Any) -> None:
         os.fsync(file.fileno())
     part.replace(path)
     sync(path.parent)
+
+
+def digest_of(source: Union[Path, BinaryIO]) -> str:
+    """The SHA-256 of a file, or of what is left of an open one."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return digest_of(file)
+    digest = hashlib.sha256()
+    while part := source.read(1 << 20):
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def sync(folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from labqueue.client import Client
+from labqueue.errors import TooLargeError
 
 from . import checkpoints, rebuild, states
 from .checkpoints import Checkpoints, Progress
@@ -20,12 +21,13 @@ from .choosing import choose
 from .codec import decode
 from .config import DriverConfig, StrategiesConfig, TrainingConfig
 from .facade import Facade
-from .items import labelled_items, labelled_text
+from .items import labelled_items
 from .queues import Counted
 from .run import GIVEN_UP, Run
 from .runlog import RunLog
 from .strategies import keep_records, method, name_of, prepare, records_of, restore_records
 from .training import Trainer, parameters_of
+from .upstream import Upstream
 from .waiting import Enough, label_here, wait
 
 TRAINING, METROLOGY, QUERY, LABELING = ("training", "metrology", "query", "labeling")
@@ -54,21 +56,24 @@ class Driver(Facade):
             Counted(strategies_config.queue_cls),
         )
         self._check()
+        self._client = Client(config.url, config.token, retry_for=600.0)
         self._on_server: Run | None = None
         self._progress = Progress(config.run_id)
         self._points = Checkpoints(self.log_dir / "checkpoints")
-        self._log = RunLog(
-            self.log_dir / f"{config.run_id}.log", lambda: (self._progress.step, self.current_phase)
-        )
+        self._upstream = self._open_upstream()
+        newest, unsent = self._newest(fetch=checkpoint is None)
+        self._log = RunLog(self._log_path, lambda: (self._progress.step, self.current_phase))
         self._setup_logger()
         if hasattr(learner, "to"):
             learner.to(self.device)
         self._trainer = Trainer(config, training_config, learner, self.device)
         self.attach_strategies()
-        self._point = checkpoint or self._points.latest()
+        self._point = checkpoint or newest
         self._resuming = self._point is not None
         if self._point is not None:
             self._restore(self._point)
+        if unsent:
+            self._send(None)
 
     @property
     def dist_manager(self) -> Any:
@@ -98,6 +103,10 @@ class Driver(Facade):
     @property
     def log_dir(self) -> Path:
         return Path(self.config.root_log_dir) / self.short_run_id
+
+    @property
+    def _log_path(self) -> Path:
+        return self.log_dir / f"{self.run_id}.log"
 
     @property
     def last_checkpoint(self) -> Path | None:
@@ -298,9 +307,9 @@ class Driver(Facade):
         for label in self._run.labels(sorted({*progress.pending, *progress.given_up})):
             number = label.experiment
             if label.items is not None:
-                self._points.keep_label(number, labelled_text(label.items))
+                self._points.keep_label(number, label.text)
                 self._append(label.items)
-                progress.appended.append(number)
+                progress.appended[number] = label.sha256
                 progress.pending.pop(number, None)
                 progress.given_up.pop(number, None)
             elif number in progress.pending and (label.state in GIVEN_UP or label.state == "completed"):
@@ -331,9 +340,8 @@ class Driver(Facade):
         if self._on_server is None:
             config = self.config
             own = self._campaign if self.label_strategy is not None else SHARED_QUEUE
-            client = Client(config.url, config.token, retry_for=600.0)
             self._on_server = Run(
-                client,
+                self._client,
                 self._campaign,
                 config.queue or own,
                 lease=config.lease_seconds,
@@ -359,9 +367,13 @@ class Driver(Facade):
             **rebuild.described(self.strategies_config, self.training_config),
         }
         same = None if changed else before
+        progress.point = uuid.uuid4().hex
+        if self._upstream is not None:
+            progress.base = self._upstream.revision
         self._point = self._points.save(
             progress, about, self.learner, self.optimizer, self.lr_scheduler, same
         )
+        self._send(same)
         if before is not None and before != self._point and not self._kept(before):
             self._points.drop(before)
 
@@ -375,11 +387,58 @@ class Driver(Facade):
         }
         return wanted[phase] and config.checkpoint_interval > 0 and step % config.checkpoint_interval == 0
 
-    def _restore(self, point: Path) -> None:
+    # -- checkpoints on the server
+
+    def _open_upstream(self) -> Upstream | None:
+        scratch = self._points.folder / ".fetched"
+        return (
+            Upstream(self._client, self._campaign, self.run_id, scratch)
+            if self.config.keep_on_server
+            else None
+        )
+
+    def _newest(self, *, fetch: bool) -> tuple[Path | None, bool]:
+        """The newest point, fetched to here where it is the server's, and whether it is still to be sent there."""
+        here, upstream = self._points.latest(), self._upstream
+        self._grown = True
+        if upstream is None or upstream.body is None:
+            return here, fetch and here is not None
+        known = None if here is None else self._read(here)
+        if known is not None and (upstream.has(known) or upstream.follows(known)):
+            return here, fetch and not upstream.has(known)
+        # Another machine has gone on since this folder was written, or it is empty.
+        if not fetch:
+            self._grown = False
+            return here, False
+        point = upstream.fetch(self._points, self._log_path)
+        if here is not None and here != point and not self._kept(here):
+            self._points.drop(here)
+        return point, False
+
+    def _send(self, unchanged: Path | None) -> None:
+        """Makes the newest point the server's. unchanged: an earlier one with the same model and optimizer."""
+        upstream, point = self._upstream, self._point
+        if upstream is None or point is None:
+            return
+        assert self._run is not None  # its campaign has the folder
+        try:
+            upstream.send(point, self._progress, self._log_path, unchanged, grown=self._grown)
+            self._grown = True
+        except TooLargeError as error:
+            self._upstream = None
+            self.logger.warning(
+                "Checkpoints are from here on only in %s: a file of them is larger than the server takes (%s). Its "
+                "administrator can raise LABQUEUE_FILE_LIMIT.", self._points.folder, error,
+            )  # fmt: skip
+
+    def _read(self, point: Path) -> Progress:
         body = checkpoints.read(point)
         if body["run_id"] != self.run_id:
             raise ValueError(f"{point} belongs to run {body['run_id']!r}, not {self.run_id!r}.")
-        progress = self._progress = Progress.from_json(body)
+        return Progress.from_json(body)
+
+    def _restore(self, point: Path) -> None:
+        progress = self._progress = self._read(point)
         # A point before a training holds the optimizer of the training before.
         self._trainer.prepare(progress.step - (1 if progress.phase == TRAINING else 0))
         states.restore_model(self.learner, states.load(point / states.MODEL))
@@ -387,8 +446,8 @@ class Driver(Facade):
         for strategy, records in zip(self.metrology_strategies or [], progress.records):
             if records is not None:
                 restore_records(strategy, decode(records))
-        for number in progress.appended:
-            self._append(labelled_items(self._points.label(number)))
+        for number, sha256 in progress.appended.items():
+            self._append(labelled_items(self._points.label(number, sha256, self._client.artifact)))
         self._log.resume(progress.log_bytes)
         # Last: what pools and strategies drew while they were made again is forgotten.
         states.restore_rng(states.load(point / states.RNG))

@@ -27,13 +27,16 @@ GIVEN_UP = ("failed", "cancelled", "expired", "superseded")
 
 @dataclass(frozen=True)
 class Label:
-    """What came of an item. items: what the strategy put back, None where there is no label (yet). reason: why not."""
+    """What came of an item. items: what the strategy put back, None where there is no label (yet). reason: why not.
+    text, sha256: the label as it came."""
 
     experiment: int
     code: str
     state: str
     items: tuple[Any, ...] | None = None
     reason: str = ""
+    text: str = ""
+    sha256: str = ""
 
 
 class Run:
@@ -98,8 +101,9 @@ class Run:
         if not files:
             return Label(number, code, state, reason="it was completed without a labelled item")
         try:
-            return Label(number, code, state, tuple(labelled_items(self.client.artifact(files[0]))))
-        except CodecError as error:
+            text = self.client.artifact(files[0]).decode()
+            return Label(number, code, state, tuple(labelled_items(text)), text=text, sha256=files[0])
+        except (CodecError, UnicodeDecodeError) as error:
             return Label(number, code, state, reason=f"its label cannot be read: {error}")
 
     def complaints(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""labqueue show, decide, approve, reject, cancel, restage: a person's word on single experiments."""
+"""labqueue show, decide, approve, reject, cancel, restage, dismiss: a person's word on single experiments."""
 
 from __future__ import annotations
 
@@ -40,6 +40,19 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         one.add_argument("experiments", nargs="+", metavar="experiment")
         add_reason(one)
         one.set_defaults(call=act, action=action)
+    one = verbs.add_parser("dismiss", parents=[common], help="seen: a failure that needs nobody any more")
+    one.add_argument("names", nargs="+", metavar="name", help="a failed experiment, or a refused result's id")
+    one.add_argument("--reason", required=True, help="why nothing is done about it; kept with your name")
+    one.set_defaults(call=dismiss)
+
+
+def dismiss(args: argparse.Namespace) -> int:
+    """One after the other; stops at the first that cannot be dismissed."""
+    server = client(args)
+    for name in args.names:
+        server.dismiss(name, args.reason)
+        print(f"{name} is dismissed. It is listed again if something new happens to it.")
+    return 0
 
 
 def act(args: argparse.Namespace) -> int:

@@ -312,7 +312,7 @@ def page(rows: list[dict[str, Any]], query: Query) -> dict[str, Any]:
 
 
 def judge(lab: Lab, name: str, verb: str, body: Any) -> dict[str, Any]:
-    """cancel, approve, reject, replay or decide."""
+    """cancel, approve, reject, replay, dismiss or decide."""
     with lab.changed:
         found = lab.experiment(name)
         if verb == "cancel":
@@ -324,6 +324,7 @@ def judge(lab: Lab, name: str, verb: str, body: Any) -> dict[str, Any]:
                 "approve": (State.PROPOSED, State.STAGED),
                 "reject": (State.PROPOSED, State.CANCELLED),
                 "replay": (State.FAILED, State.STAGED),
+                "dismiss": (State.FAILED, State.FAILED),
             }[verb]
             if found.state is not needed:
                 raise ConflictError(f"{found.code} is {found.state}; only what is {needed} can be: {verb}.")

@@ -130,7 +130,7 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", f"/campaigns/{NAME}/results", _listed(people.list_results)),
     ("POST", f"/campaigns/{NAME}/(suggest|predict)", _ok(_no_model)),
     ("GET", f"/experiments/{NAME}", _shown(people.find_experiment)),
-    ("POST", f"/experiments/{NAME}/(cancel|approve|reject|replay|decide)", _ok(people.judge)),
+    ("POST", f"/experiments/{NAME}/(cancel|approve|reject|replay|dismiss|decide)", _ok(people.judge)),
     ("GET", "/instruments", _listed(people.list_instruments)),
     ("GET", f"/instruments/{NAME}", _shown(people.show_instrument)),
     ("POST", f"/instruments/{NAME}/(pause|clear)", _ok(people.set_instrument)),

@@ -2,7 +2,7 @@
 
 Every parameter and output has a name (any printable text) and a unit that is shown and never converted
 silently. Values are frozen; `Problem.from_json` reads a definition and names everything that is wrong with it
-at once; `check_point` and `check_outputs` judge what is staged and what is measured.
+at once; `check_point`, `check_run` and `check_outputs` judge what is staged, what was run and what is measured.
 """
 
 from __future__ import annotations
@@ -139,6 +139,20 @@ class Problem:
 
     def check_point(self, point: Any) -> list[FieldError]:
         """Everything wrong with the parameters of one experiment; empty where they can be staged."""
+        errors = self._check(point, run=False)
+        if not errors and self.pool is None:
+            active = {each.name for each in self.active(point)}
+            whole = {**self._fixed(active), **point}
+            errors = [wrong for each in self.constraints for wrong in [each.check(whole)] if wrong]
+        return errors
+
+    def check_run(self, point: Any) -> list[FieldError]:
+        """Everything wrong with the parameters of an experiment that was run elsewhere. Out of bounds, off its steps or
+        against constraints it has been measured all the same; but its parameters are all there, of their kinds, and
+        those of a pool's rows or with a fixed value are as the problem says."""
+        return self._check(point, run=True)
+
+    def _check(self, point: Any, run: bool) -> list[FieldError]:
         allowed = ", ".join(each.name for each in self.planned)
         if not isinstance(point, Mapping):
             return [FieldError("parameters", "must be an object of name: value.", shown(point), allowed)]
@@ -152,11 +166,8 @@ class Problem:
         ]
         active = {each.name for each in self.active(point)}
         for parameter in self.parameters:
-            wrong = _check_one(parameter, point, parameter.name in active)
+            wrong = _check_one(parameter, point, parameter.name in active, run)
             errors.extend([wrong] if wrong else [])
-        if not errors:
-            whole = {**self._fixed(active), **point}
-            errors = [wrong for each in self.constraints for wrong in [each.check(whole)] if wrong]
         return errors
 
     def check_actual(self, name: str, value: Any) -> FieldError | None:
@@ -240,7 +251,7 @@ class Problem:
         return cls(**parts)
 
 
-def _check_one(parameter: Parameter, point: Mapping[str, Any], active: bool) -> FieldError | None:
+def _check_one(parameter: Parameter, point: Mapping[str, Any], active: bool, run: bool) -> FieldError | None:
     given = point.get(parameter.name)
     if isinstance(parameter, Context):
         if given is None:
@@ -254,4 +265,6 @@ def _check_one(parameter: Parameter, point: Mapping[str, Any], active: bool) -> 
         return None
     if parameter.name not in point:
         return FieldError(parameter.name, "is missing.", None, parameter.allowed)
+    if run and not isinstance(parameter, Fixed):
+        return check_kind(parameter, given)
     return parameter.check(given)

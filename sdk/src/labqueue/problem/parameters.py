@@ -288,14 +288,16 @@ Parameter = Union[Continuous, Integer, Discrete, Categorical, Fixed, Context]
 
 
 def typed(parameter: Parameter, value: Any) -> Value:
-    """A checked value in the parameter's own type (1.0 for an integer becomes 1), exactly on its step."""
+    """A checked value in the parameter's own type (1.0 for an integer becomes 1), exactly on its step; a value that was
+    run beside its steps or outside the bounds stays that number."""
     if isinstance(parameter, Fixed):
         return parameter.value
     if isinstance(parameter, Categorical) or (isinstance(parameter, Context) and parameter.categories):
         return str(value)
-    if isinstance(parameter, Continuous) and parameter.step is not None:
+    if isinstance(parameter, Continuous) and parameter.step is not None and parameter.check(value) is None:
         return parameter.nearest(float(value))
-    return int(value) if isinstance(parameter, Integer) else float(value)
+    whole = isinstance(parameter, Integer) and value == int(value)
+    return int(value) if whole else float(value)
 
 
 def _when(when: When | None) -> dict[str, Any]:

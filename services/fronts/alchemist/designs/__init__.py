@@ -1,1 +1,1 @@
-"""Designs of experiments that a program for ALchemist may ask for, beside those that Labqueue's workers make."""
+"""Designs of experiments that a program may ask for; what fills a space is made by a worker."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from services.fronts.alchemist.refusals import INFEASIBLE, Refusal
-from services.fronts.alchemist.session import Constraint
+from services.fronts.alchemist.sessions.session import Constraint
 
 from .factors import Factor, Point, keeps
 

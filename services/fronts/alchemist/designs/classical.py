@@ -46,6 +46,7 @@ class Spec:
     """levels     of each number in full factorials and subsets
     center     how many centre points are added (to each of the two blocks of a central composite)
     reduction  the part of the full factorial that a subset takes
+    criterion  by which a Latin hypercube is chosen among many
     """
 
     method: str
@@ -55,6 +56,7 @@ class Spec:
     alpha: str = "orthogonal"
     face: str = "circumscribed"
     reduction: int = 2
+    criterion: str = "maximin"
 
 
 @dataclass(frozen=True)

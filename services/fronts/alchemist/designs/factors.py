@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.fronts.alchemist.session import CATEGORICAL, DISCRETE, INTEGER, OBSERVED, Constraint, Session
+from services.fronts.alchemist.sessions.session import (
+    CATEGORICAL,
+    DISCRETE,
+    INTEGER,
+    OBSERVED,
+    Constraint,
+    Session,
+)
 
 Point = dict[str, Any]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.fronts.alchemist.refusals import INFEASIBLE, Refusal
-from services.fronts.alchemist.session import Constraint
+from services.fronts.alchemist.sessions.session import Constraint
 
 from .factors import Factor, Point, keeps
 

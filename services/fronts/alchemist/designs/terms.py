@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.fronts.alchemist.refusals import VALUE, Refusal
-from services.fronts.alchemist.session import DISCRETE
+from services.fronts.alchemist.sessions.session import DISCRETE
 
 from .factors import Factor, Point
 

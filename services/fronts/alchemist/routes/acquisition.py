@@ -8,9 +8,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 
 from services.api.answers import Json
-from services.api.spec import says
-from services.fronts.alchemist import predicting
-from services.fronts.alchemist.suggesting import Wish, suggestions
+from services.fronts.alchemist.learning import predicting
+from services.fronts.alchemist.learning.suggesting import Wish, suggestions
+from services.fronts.alchemist.routes.spec import says
 from services.fronts.alchemist.visit import Route, Visiting
 
 router = APIRouter(tags=["ALchemist"], route_class=Route)
@@ -20,7 +20,8 @@ Values = dict[str, FiniteFloat | int | str]
 
 
 class Acquisition(BaseModel):
-    """`goal`: of several objectives one, or one of each; `xi` is kept and has no effect."""
+    """`goal`: of several objectives one, or one of each; `xi` is kept, and the diagnostics say that it has no
+    effect."""
 
     model_config = ConfigDict(extra="ignore")
 

@@ -8,9 +8,11 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.answers import Json
-from services.api.spec import says
-from services.fronts.alchemist import audit, decisions, locking, markdown
-from services.fronts.alchemist.keeping import find
+from services.fronts.alchemist.files import markdown
+from services.fronts.alchemist.monitor import decisions
+from services.fronts.alchemist.routes.spec import says
+from services.fronts.alchemist.sessions import audit, locking
+from services.fronts.alchemist.sessions.keeping import find
 from services.fronts.alchemist.visit import Route, Visit, Visiting
 
 router = APIRouter(prefix="/sessions/{session_id}/audit", tags=["ALchemist"], route_class=Route)
@@ -113,4 +115,5 @@ def _entries(visit: Visit, session_id: str, entry_type: str | None) -> list[audi
 def _document(visit: Visit, session_id: str) -> str:
     with visit.store.begin() as tx:
         session = find(tx, session_id)
-        return markdown.document(session, decisions.table(tx, session), audit.entries(tx, session_id))
+        found, verdict = audit.entries(tx, session_id), audit.verdict(tx, session_id)
+        return markdown.document(session, decisions.table(tx, session), found, verdict)

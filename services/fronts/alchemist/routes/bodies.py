@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Header
+from fastapi import Depends, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.body import BadJsonError
-from services.fronts.alchemist.locking import token_of
-from services.fronts.alchemist.opened import Act
+from services.fronts.alchemist.learning.training import Retraining
 from services.fronts.alchemist.refusals import VALUE, Refusal
+from services.fronts.alchemist.sessions.locking import token_of
+from services.fronts.alchemist.sessions.opening import Act
 from services.fronts.alchemist.visit import Visit
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -22,6 +23,23 @@ Key = Annotated[
     str, Header(alias="Idempotency-Key", max_length=200, description="the same request again is one effect")
 ]
 LONGEST = 500
+
+
+def _auto(
+    auto_train: Annotated[
+        bool, Query(description="train a model when the results are in, and wait for it")
+    ] = False,
+    training_backend: Annotated[
+        str | None, Query(description="of that model, instead of the last one's")
+    ] = None,
+    training_kernel: Annotated[
+        str | None, Query(description="of that model, instead of the last one's")
+    ] = None,
+) -> Retraining:
+    return Retraining(auto_train, training_backend, training_kernel)
+
+
+AutoTrain = Annotated[Retraining, Depends(_auto)]
 
 
 class Lenient(BaseModel):

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 
 from services.api.answers import Json
-from services.api.spec import says
-from services.fronts.alchemist import designing, optimal, splitting
+from services.fronts.alchemist.designs import initial, optimal, split_plot
 from services.fronts.alchemist.designs.classical import Spec
+from services.fronts.alchemist.routes.spec import says
 from services.fronts.alchemist.visit import Route, Visiting
 
 router = APIRouter(tags=["ALchemist"], route_class=Route)
@@ -35,8 +35,6 @@ Terms = Annotated[list[Words], Field(max_length=1000)]
 
 
 class _Design(BaseModel):
-    """`lhs_criterion` is read and has no effect: a Latin hypercube is drawn."""
-
     model_config = ConfigDict(extra="ignore")
 
     n_points: Count | None = None
@@ -57,6 +55,7 @@ class _Design(BaseModel):
             self.ccd_alpha or "orthogonal",
             self.ccd_face or "circumscribed",
             self.gsd_reduction or 2,
+            self.lhs_criterion or "maximin",
         )
 
 
@@ -65,9 +64,9 @@ class Initial(_Design):
     random_seed: int | None = None
     allow_infeasible: bool = False
 
-    def wish(self) -> designing.Wish:
-        spec, count = self.spec(self.method, 1), self.n_points or designing.COUNT
-        return designing.Wish(spec, count, self.random_seed, self.allow_infeasible)
+    def wish(self) -> initial.Wish:
+        spec, count = self.spec(self.method, 1), self.n_points or initial.COUNT
+        return initial.Wish(spec, count, self.random_seed, self.allow_infeasible)
 
 
 class Model(BaseModel):
@@ -98,9 +97,9 @@ class Optimal(Model):
 class LevelDesign(_Design):
     method: Method
 
-    def level(self) -> splitting.Level:
+    def level(self) -> split_plot.Level:
         said = self.model_dump(include=self.model_fields_set, exclude_none=True)
-        return splitting.Level(self.spec(self.method, 0), self.n_points or designing.COUNT, said)
+        return split_plot.Level(self.spec(self.method, 0), self.n_points or initial.COUNT, said)
 
 
 class Reference(BaseModel):
@@ -121,17 +120,17 @@ class SplitPlot(BaseModel):
     order: dict[Changes, Literal["random", "as_generated"]] = {}
     random_seed: int | None = None
 
-    def wish(self) -> splitting.Wish:
-        modes = {splitting.EASY: self.easy_mode, splitting.HARD: self.middle_mode}
+    def wish(self) -> split_plot.Wish:
+        modes = {split_plot.EASY: self.easy_mode, split_plot.HARD: self.middle_mode}
         given, run = self.reference, None
         if given is not None:
-            run = splitting.Reference(given.position == splitting.ENDS, given.values)
-        return splitting.Wish(
+            run = split_plot.Reference(given.position == split_plot.ENDS, given.values)
+        return split_plot.Wish(
             {level: each.level() for level, each in self.designs.items()},
             {level: times for level, times in self.replicates.items()},
-            frozenset(level for level, mode in modes.items() if mode == splitting.CROSSED),
+            frozenset(level for level, mode in modes.items() if mode == split_plot.CROSSED),
             run,
-            frozenset(level for level, order in self.order.items() if order == splitting.AS_GENERATED),
+            frozenset(level for level, order in self.order.items() if order == split_plot.AS_GENERATED),
             self.random_seed,
         )
 
@@ -145,10 +144,10 @@ ROOT = "/sessions/{session_id}"
     summary="An initial design",
     **says(Initial, example={"method": "lhs", "n_points": 12}, answer=POINTS, problems=(400, 404, 422)),
 )
-async def initial(session_id: str, visit: Visiting) -> Response:
+async def of_kind(session_id: str, visit: Visiting) -> Response:
     """Within the constraints."""
     body = await visit.read(Initial)
-    return Json(await designing.initial(visit, session_id, body.wish()))
+    return Json(await initial.initial(visit, session_id, body.wish()))
 
 
 @router.post(
@@ -192,4 +191,4 @@ async def best(session_id: str, visit: Visiting) -> Response:
 async def split(session_id: str, visit: Visiting) -> Response:
     """What is hard to change stands still within a plot."""
     body = await visit.read(SplitPlot)
-    return Json(await splitting.design(visit, session_id, body.wish()))
+    return Json(await split_plot.design(visit, session_id, body.wish()))

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from services.api.answers import Json
-from services.api.spec import says
-from services.fronts.alchemist import dataset, provenance, recording, tables, training, uploads
-from services.fronts.alchemist.routes import bodies
-from services.fronts.alchemist.routes.staged import AutoTrain
+from services.fronts.alchemist.data import adding, dataset, tables
+from services.fronts.alchemist.experiments import provenance
+from services.fronts.alchemist.learning import training
+from services.fronts.alchemist.routes import bodies, uploads
+from services.fronts.alchemist.routes.spec import says
 from services.fronts.alchemist.visit import Route, Visit, Visiting
 
 router = APIRouter(prefix="/sessions/{session_id}/experiments", tags=["ALchemist"], route_class=Route)
@@ -57,13 +58,13 @@ Targets = Annotated[list[str] | None, Query(description="columns that were measu
     ),
 )
 async def add_batch(
-    session_id: str, visit: Visiting, auto_train: AutoTrain = False, idempotency_key: bodies.Key = ""
+    session_id: str, visit: Visiting, auto: bodies.AutoTrain, idempotency_key: bodies.Key = ""
 ) -> Response:
     """All of them or none."""
     body = await bodies.read_numbers(visit, bodies.NewExperiments)
     given = [_given(each) for each in body.experiments]
     message = f"Added {len(given)} experiments successfully"
-    return await _add(visit, session_id, given, message, auto_train, idempotency_key)
+    return await _add(visit, session_id, given, message, auto, idempotency_key)
 
 
 @router.post(
@@ -82,14 +83,14 @@ async def add_batch(
     ),
 )
 async def record_batch(
-    session_id: str, visit: Visiting, auto_train: AutoTrain = False, idempotency_key: bodies.Key = ""
+    session_id: str, visit: Visiting, auto: bodies.AutoTrain, idempotency_key: bodies.Key = ""
 ) -> Response:
     """All of them or none."""
     body = await bodies.read_numbers(visit, bodies.Entries)
     given = [_given(each, each.item_id) for each in body.entries]
     act = bodies.act_of(visit, session_id)
-    added = await visit.act(recording.record_batch, act, given, idempotency_key)
-    trained = await training.after_adding(visit, session_id, auto_train, added.total)
+    added = await visit.act(adding.record_batch, act, given, idempotency_key)
+    trained = await training.after_adding(visit, session_id, auto, added.total)
     return Json(
         {
             "message": f"Recorded {added.count} results",
@@ -181,12 +182,12 @@ async def show_provenance(session_id: str, provenance_id: str, visit: Visiting) 
     **says(bodies.NewExperiment, example=_NEW, answer=_ADDED, problems=(400, 404, 409, 422)),
 )
 async def add(
-    session_id: str, visit: Visiting, auto_train: AutoTrain = False, idempotency_key: bodies.Key = ""
+    session_id: str, visit: Visiting, auto: bodies.AutoTrain, idempotency_key: bodies.Key = ""
 ) -> Response:
     """The same twice is two rows: a replicate. With an Idempotency-Key a request that is sent again is one."""
     body = await bodies.read_numbers(visit, bodies.NewExperiment)
     message = "Experiment added successfully"
-    return await _add(visit, session_id, [_given(body)], message, auto_train, idempotency_key)
+    return await _add(visit, session_id, [_given(body)], message, auto, idempotency_key)
 
 
 @router.get(
@@ -199,18 +200,18 @@ async def show(session_id: str, visit: Visiting) -> Response:
     return Json({"experiments": found, "n_experiments": len(found)})
 
 
-def _given(body: bodies.NewExperiment, item: str | None = None) -> recording.Given:
-    return recording.Given(body.inputs, body.output, body.noise, body.iteration, body.reason, item)
+def _given(body: bodies.NewExperiment, item: str | None = None) -> adding.Given:
+    return adding.Given(body.inputs, body.output, body.noise, body.iteration, body.reason, item)
 
 
 async def _add(
     visit: Visit,
     session_id: str,
-    given: list[recording.Given],
+    given: list[adding.Given],
     message: str,
-    auto_train: bool,
+    auto: training.Retraining,
     key: str,
 ) -> Response:
-    added = await visit.act(recording.add, bodies.act_of(visit, session_id), given, key)
+    added = await visit.act(adding.add, bodies.act_of(visit, session_id), given, key)
     answer: dict[str, Any] = {"message": message, "n_experiments": added.total}
-    return Json({**answer, **await training.after_adding(visit, session_id, auto_train, added.total)})
+    return Json({**answer, **await training.after_adding(visit, session_id, auto, added.total)})

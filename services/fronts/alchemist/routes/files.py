@@ -7,13 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from services.api.answers import Json
-from services.api.spec import says
-from services.fronts.alchemist import backups, files, importing
+from services.fronts.alchemist.files import backups, exporting, importing
 from services.fronts.alchemist.refusals import Refusal
-from services.fronts.alchemist.uploads import FILE, json_file
+from services.fronts.alchemist.routes.sessions import MADE, made
+from services.fronts.alchemist.routes.spec import says
+from services.fronts.alchemist.routes.uploads import FILE, json_file
 from services.fronts.alchemist.visit import Route, Visit, Visiting
-
-from .sessions import MADE, made
 
 router = APIRouter(tags=["ALchemist"], route_class=Route)
 
@@ -99,9 +98,9 @@ async def clean(visit: Visiting, max_age_hours: Annotated[int, Query(ge=0, le=1_
 
 
 async def _file(visit: Visit, session_id: str, name: str | None) -> Response:
-    session, content = await visit.run(files.export, visit.store, session_id)
+    session, content = await visit.run(exporting.export, visit.store, session_id)
     answer = Json(content)
-    answer.headers["Content-Disposition"] = f"attachment; filename={name or files.name_of(session)}"
+    answer.headers["Content-Disposition"] = f"attachment; filename={name or exporting.name_of(session)}"
     return answer
 
 

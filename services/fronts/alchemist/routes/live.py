@@ -11,7 +11,7 @@ from labqueue.errors import LabqueueError, UnavailableError
 from models.domain import records as r
 from services.api.call import Server
 from services.api.guard import check_sender
-from services.fronts.alchemist import live
+from services.fronts.alchemist.monitor import messages
 from services.fronts.alchemist.refusals import Refusal
 
 router = APIRouter(tags=["ALchemist"])
@@ -36,7 +36,7 @@ async def follow(socket: WebSocket, session_id: str) -> None:
         return
     await socket.accept()
     with suppress(WebSocketDisconnect, RuntimeError):  # it may leave at any moment, while we speak, too
-        after = await server.threads.run(live.begin, server.context.store, session_id)
+        after = await server.threads.run(messages.begin, server.context.store, session_id)
         if after is None:
             await socket.close(UNKNOWN, f"Session {session_id[:50]} not found")
             return
@@ -66,7 +66,7 @@ async def _tell(
             try:
                 found = await _next(server, after)
                 mine = [each for each in found if await _concerns(server, session_id, each)]
-                said = await server.threads.run(live.messages, store, session_id, mine) if mine else []
+                said = await server.threads.run(messages.messages, store, session_id, mine) if mine else []
             except UnavailableError:
                 await watch.wait(1.0, gone)
                 continue

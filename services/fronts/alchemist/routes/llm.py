@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.answers import Json, dumps
-from services.api.spec import says
-from services.fronts.alchemist.keeping import find
 from services.fronts.alchemist.refusals import Refusal
-from services.fronts.alchemist.session import Session
+from services.fronts.alchemist.routes.spec import says
+from services.fronts.alchemist.sessions.keeping import find
+from services.fronts.alchemist.sessions.session import Session
 from services.fronts.alchemist.visit import Route, Visit, Visiting
 
 router = APIRouter(prefix="/llm", tags=["ALchemist"], route_class=Route)

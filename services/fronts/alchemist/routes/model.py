@@ -8,9 +8,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.api.answers import Json
-from services.api.spec import says
 from services.flow.questions import POINT_LIMIT
-from services.fronts.alchemist import modelling, predicting
+from services.fronts.alchemist.learning import modelling, predicting
+from services.fronts.alchemist.routes.spec import says
 from services.fronts.alchemist.visit import Route, Visiting
 
 router = APIRouter(tags=["ALchemist"], route_class=Route)
@@ -19,12 +19,13 @@ Word = Annotated[str, StringConstraints(max_length=100)]
 
 
 class Training(BaseModel):
-    """How the model is wished for; it is kept and answered back."""
+    """`kernel` with `kernel_params` `nu` (0.5, 1.5 or 2.5 of a Matern kernel) is used; without one the data choose. What
+    else is named is kept and answered back."""
 
     model_config = ConfigDict(extra="ignore")
 
     backend: Literal["sklearn", "botorch"] = "sklearn"
-    kernel: Word = "Matern"
+    kernel: Word | None = None
     kernel_params: dict[str, Any] | None = None
     input_transform: Word | None = None
     output_transform: Word | None = None
@@ -32,7 +33,9 @@ class Training(BaseModel):
     optimizer: Word | None = None
 
     def wish(self) -> dict[str, Any]:
-        said = self.model_dump(exclude={"input_transform", "output_transform", "optimizer"})
+        said = self.model_dump(include={"backend", "kernel", "kernel_params", "calibration_enabled"})
+        if self.kernel is None:
+            said.pop("kernel")
         return {**said, **self.model_dump(include=self.model_fields_set - set(said), exclude_none=True)}
 
 
@@ -46,7 +49,13 @@ TRAINED = {
     "success": True,
     "backend": "sklearn",
     "kernel": "Matern",
-    "hyperparameters": {"model_type": "gp", "kernel_type": "matern", "lengthscale": [0.4], "noise": 0.001},
+    "hyperparameters": {
+        "model_type": "gp",
+        "kernel_type": "Matern",
+        "matern_nu": 1.5,
+        "lengthscale": [0.4],
+        "noise": 0.001,
+    },
     "metrics": {"rmse": 0.1, "mae": 0.08, "r2": 0.9},
     "message": "Model trained successfully",
 }
@@ -55,7 +64,12 @@ TRAINED = {
 @router.post(
     "/sessions/{session_id}/model/train",
     summary="Train the model",
-    **says(Training, example={"backend": "sklearn"}, answer=TRAINED, problems=(400, 404, 409, 422)),
+    **says(
+        Training,
+        example={"backend": "sklearn", "kernel": "Matern", "kernel_params": {"nu": 2.5}},
+        answer=TRAINED,
+        problems=(400, 404, 409, 422),
+    ),
 )
 async def train(session_id: str, visit: Visiting) -> Response:
     """Waits until a model has seen every row."""

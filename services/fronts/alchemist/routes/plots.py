@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.answers import Json
-from services.api.spec import says
-from services.fronts.alchemist import plotting
+from services.fronts.alchemist.learning import plotting
+from services.fronts.alchemist.routes.spec import says
 from services.fronts.alchemist.visit import Route, Visit, Visiting
 
 router = APIRouter(tags=["ALchemist"], route_class=Route)
@@ -60,7 +60,7 @@ async def parity(
 async def metrics(
     session_id: str, visit: Visiting, cv_splits: Annotated[int, Query(ge=2, le=10)] = 5
 ) -> Response:
-    """Each row is foretold without it, into however many parts ALchemist would split them."""
+    """Each row is foretold without it: as many parts as there are rows, however many were asked for (`cv_splits`)."""
     return Json(await plotting.learning(visit, session_id))
 
 

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from services.api.answers import Json
-from services.api.spec import says
-from services.fronts.alchemist import queueing, staging, training
+from services.fronts.alchemist.learning import training
 from services.fronts.alchemist.routes import bodies
-from services.fronts.alchemist.routes.staged import AutoTrain, put
+from services.fronts.alchemist.routes.spec import says
+from services.fronts.alchemist.routes.staged import put
+from services.fronts.alchemist.staged import queueing, staging
 from services.fronts.alchemist.visit import Route, Visiting
 
 router = APIRouter(prefix="/sessions/{session_id}/experiments/queue", tags=["ALchemist"], route_class=Route)
@@ -99,7 +100,7 @@ async def start(session_id: str, item_id: str, visit: Visiting) -> Response:
         problems=(400, 404, 409, 422),
     ),
 )
-async def complete(session_id: str, item_id: str, visit: Visiting, auto_train: AutoTrain = False) -> Response:
+async def complete(session_id: str, item_id: str, visit: Visiting, auto: bodies.AutoTrain) -> Response:
     """The same result again is one effect; another one for an item that is done is 409, and kept as unpaired."""
     body = await bodies.read_numbers(visit, bodies.ItemResult, of_item=True)
     asked = queueing.Result(
@@ -113,10 +114,10 @@ async def complete(session_id: str, item_id: str, visit: Visiting, auto_train: A
     item: dict[str, Any] = await visit.act(
         queueing.complete, bodies.act_of(visit, session_id), item_id, asked
     )
-    if not auto_train:
+    if not auto.wished:
         return Json(item)
     rows = (item["dataset_ref"] or 0) + 1
-    return Json({**item, **await training.after_adding(visit, session_id, True, rows)})
+    return Json({**item, **await training.after_adding(visit, session_id, auto, rows)})
 
 
 @router.post(

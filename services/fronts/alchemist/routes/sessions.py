@@ -8,10 +8,12 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from services.api.answers import Json
-from services.api.spec import says
-from services.fronts.alchemist import control, labels, lifetime, locking, overview, removing
-from services.fronts.alchemist.keeping import find
-from services.fronts.alchemist.session import Session
+from services.fronts.alchemist.files import removing
+from services.fronts.alchemist.monitor import overview
+from services.fronts.alchemist.routes.spec import says
+from services.fronts.alchemist.sessions import control, labels, lifetime, locking
+from services.fronts.alchemist.sessions.keeping import find
+from services.fronts.alchemist.sessions.session import Session
 from services.fronts.alchemist.visit import Route, Visiting
 from services.ports import Store
 

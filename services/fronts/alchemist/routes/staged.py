@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from services.api.answers import Json
-from services.api.spec import says
-from services.fronts.alchemist import completing, staging, training, unpaired
+from services.fronts.alchemist.learning import training
 from services.fronts.alchemist.routes import bodies
+from services.fronts.alchemist.routes.spec import says
+from services.fronts.alchemist.staged import completing, staging, unpaired
 from services.fronts.alchemist.visit import Route, Visit, Visiting
 
 router = APIRouter(prefix="/sessions/{session_id}/experiments", tags=["ALchemist"], route_class=Route)
 
-AutoTrain = Annotated[bool, Query(description="train a model when the results are in, and wait for it")]
 _POINT = {"temperature": 375.0, "catalyst": "B"}
 _ID = "3f1c6f0e-6b1d-4d0a-9d43-1f4e7a7c2b11"
 _UNPAIRED = {"name": _ID, "outputs": [0.87], "received_at": "2026-01-31T12:00:00+00:00", "assigned": None}
@@ -62,13 +60,13 @@ async def stage_batch(session_id: str, visit: Visiting, idempotency_key: bodies.
         problems=(400, 404, 409, 422),
     ),
 )
-async def complete(session_id: str, visit: Visiting, auto_train: AutoTrain = False) -> Response:
+async def complete(session_id: str, visit: Visiting, auto: bodies.AutoTrain) -> Response:
     """409 where the list is not the one that you read: nothing is completed, and the outputs are kept as unpaired."""
     body = await bodies.read_numbers(visit, bodies.Outputs)
     asked = completing.Completion(body.outputs, body.noises, body.iteration, body.reason)
     done = await visit.act(completing.complete, bodies.act_of(visit, session_id), asked)
-    wished = auto_train and done["n_added"] > 0
-    trained = await training.after_adding(visit, session_id, wished, done["n_experiments"])
+    rows = done["n_experiments"] if done["n_added"] else 0
+    trained = await training.after_adding(visit, session_id, auto, rows)
     return Json({**done, **trained})
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from services.api.answers import Json
-from services.api.spec import says
-from services.fronts.alchemist import describing, locking, variables
-from services.fronts.alchemist.keeping import find
-from services.fronts.alchemist.reading_constraints import NewConstraint
-from services.fronts.alchemist.reading_variables import NewVariable
-from services.fronts.alchemist.session import Session
-from services.fronts.alchemist.uploads import FILE, json_file
+from services.fronts.alchemist.routes.spec import says
+from services.fronts.alchemist.routes.uploads import FILE, json_file
+from services.fronts.alchemist.sessions import locking
+from services.fronts.alchemist.sessions.keeping import find
+from services.fronts.alchemist.sessions.session import Session
+from services.fronts.alchemist.space import changing, describing
+from services.fronts.alchemist.space.reading_constraints import NewConstraint
+from services.fronts.alchemist.space.reading_variables import NewVariable
 from services.fronts.alchemist.visit import Route, Visit, Visiting, Visitor
 
 router = APIRouter(prefix="/sessions/{session_id}", tags=["ALchemist"], route_class=Route)
@@ -28,7 +29,7 @@ CONSTRAINT = {"constraint_type": "inequality", "coefficients": {"x1": 1.0, "x2":
 async def add(session_id: str, visit: Visiting) -> Response:
     """real, integer, categorical or discrete; `observed` ones are measured, not chosen."""
     body = await visit.read(NewVariable)
-    found = await visit.act(variables.add, visit.store, session_id, body, *_who(visit))
+    found = await visit.act(changing.add, visit.store, session_id, body, *_who(visit))
     return Json({"message": "Variable added successfully", "variable": describing.echoed(found)})
 
 
@@ -49,7 +50,7 @@ async def listing(session_id: str, visit: Visiting) -> Response:
 async def load(session_id: str, visit: Visiting) -> Response:
     """A JSON file: a bare list is appended, `{"variables", "constraints"}` replaces; whole or not at all."""
     payload = await json_file(visit)
-    return Json(await visit.act(variables.load, visit.store, session_id, payload, *_who(visit)))
+    return Json(await visit.act(changing.load, visit.store, session_id, payload, *_who(visit)))
 
 
 @router.get("/variables/export", summary="The search space as a file", **says(answer=[], problems=(404,)))
@@ -71,14 +72,14 @@ async def export(session_id: str, visit: Visiting, include_constraints: bool = F
 async def put(session_id: str, name: str, visit: Visiting) -> Response:
     """Its name stays; what data forbid is refused."""
     body = await visit.read(NewVariable)
-    found = await visit.act(variables.put, visit.store, session_id, name, body, *_who(visit))
+    found = await visit.act(changing.put, visit.store, session_id, name, body, *_who(visit))
     return Json({"message": "Variable updated successfully", "variable": describing.echoed(found)})
 
 
 @router.delete("/variables/{name}", summary="Remove a variable", **says(answer={}, problems=(400, 404, 409)))
 async def remove(session_id: str, name: str, visit: Visiting) -> Response:
     """With the constraints that name it. Refused where data use it."""
-    session = await visit.act(variables.remove, visit.store, session_id, name, *_who(visit))
+    session = await visit.act(changing.remove, visit.store, session_id, name, *_who(visit))
     return Json({"message": f"Variable '{name}' deleted successfully", "n_variables": len(session.variables)})
 
 
@@ -90,7 +91,7 @@ async def remove(session_id: str, name: str, visit: Visiting) -> Response:
 async def constrain(session_id: str, visit: Visiting) -> Response:
     """A weighted sum of variables, at most or equal to a number."""
     body = await visit.read(NewConstraint)
-    found = await visit.act(variables.add_constraint, visit.store, session_id, body, *_who(visit))
+    found = await visit.act(changing.add_constraint, visit.store, session_id, body, *_who(visit))
     return Json({"message": "Constraint added successfully", "constraint": describing.constraint(found)})
 
 
@@ -101,7 +102,7 @@ async def constraints(session_id: str, visit: Visiting) -> Response:
 
 @router.delete("/constraints/{name}", summary="Remove a constraint", **says(answer={}, problems=(404, 409)))
 async def release(session_id: str, name: str, visit: Visiting) -> Response:
-    await visit.act(variables.remove_constraint, visit.store, session_id, name, *_who(visit))
+    await visit.act(changing.remove_constraint, visit.store, session_id, name, *_who(visit))
     return Json({"message": f"Constraint '{name}' deleted successfully"})
 
 

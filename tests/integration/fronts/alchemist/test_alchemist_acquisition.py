@@ -8,7 +8,7 @@ import pytest
 from alchemist_lab import CATEGORY, POINTS, Program
 from fake_learner import FakeLearner
 
-from services.fronts.alchemist import strategies
+from services.fronts.alchemist.learning import strategies
 from services.fronts.alchemist.refusals import Refusal
 
 X, Y = ({"name": name, "type": "real", "min": 0.0, "max": 1.0} for name in "xy")
@@ -134,6 +134,45 @@ def test_suggestions_approach_the_best(real: Program) -> None:
         assert abs(point["x"] - 0.3) < 0.15 and abs(point["y"] - 0.6) < 0.15, name
     (point,) = suggest(real, goal="minimize", strategy="EI")
     assert point == {"x": 1.0, "y": 0.0} or worth(point) < worth({"x": 0.9, "y": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"strategy": "EI", "xi": 0.5}, ["xi has no effect"]),
+        ({"strategy": "PI", "xi": 0.5}, ["no PI: expected improvement", "xi has no effect"]),
+        ({"strategy": "gp_hedge"}, ["no gp_hedge"]),
+        ({"strategy": "EI", "xi": 0.01}, []),
+        ({"strategy": "UCB", "xi": 0.5}, []),
+    ],
+)
+def test_what_has_no_effect_is_said(taught: Program, wish: dict[str, Any], words: list[str]) -> None:
+    taught.begin()
+    measure(taught, POINTS)
+    (told,) = taught.ok("POST", "acquire", wish)["diagnostics"]
+    assert [word in text for word, text in zip(words, told["warnings"], strict=True)] == [True] * len(words)
+
+
+def test_measured_outside_of_the_constraints_teaches_and_nothing_is_suggested_there(real: Program) -> None:
+    rule = {"constraint_type": "inequality", "coefficients": {"x": 1, "y": 1}, "rhs": 1.0}
+    real.begin(X, Y)
+    real.ok("POST", "constraints", rule)
+    inside = [{"x": a / 4, "y": b / 4} for a in range(5) for b in range(5) if a + b <= 4][::2]
+    outside = [{"x": 0.9, "y": 0.8}, {"x": 1.5, "y": 0.75}]
+    for each in (*inside, *outside):
+        real.ok("POST", "experiments", {"inputs": each, "output": each["x"] + each["y"]})
+    rows = real.ok("GET", "experiments")["experiments"]
+    assert [{"x": each["x"], "y": each["y"]} for each in rows[-2:]] == outside
+    real.ok("POST", "model/train", {})
+    (told,) = real.ok("POST", "model/predict", {"inputs": outside[:1]})["predictions"]
+    assert abs(told["prediction"] - 1.7) < 0.1, "it was learnt from"
+    for each in suggest(real, strategy="EI", n_suggestions=3):
+        assert each["x"] + each["y"] <= 1.0 + 1e-6
+    assert "1" in real.refused(400, "POST", "experiments/staged", {"inputs": outside[0]})["detail"]
+    path = f"/sessions/{real.session}/experiments/upload"
+    table = "x,y,Output\n0.7,0.7,1.4\n"
+    assert real.http.post(path, files={"file": ("a.csv", table, "text/csv")}).is_success
+    assert real.ok("GET", "experiments")["n_experiments"] == len(rows) + 1
 
 
 def test_several_at_once_are_different_points(real: Program) -> None:

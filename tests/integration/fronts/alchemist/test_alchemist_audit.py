@@ -6,14 +6,12 @@ import hashlib
 import json
 from functools import partial
 
-import pytest
 from alchemist_lab import POINTS, Program
 from at_once import at_once
 
-from labqueue.errors import InvalidError
 from models.domain import records as r
 from services.bootstrap import Context
-from services.fronts.alchemist import audit
+from services.fronts.alchemist.sessions import audit
 
 
 def test_decisions_and_events_are_entries_with_their_hash(program: Program) -> None:
@@ -62,21 +60,19 @@ def test_the_chain_names_what_was_changed(context: Context, program: Program) ->
         program.ok("POST", "audit/event", {"entry_type": "x", "parameters": {"n": 1e22 * place, "m": -0.0}})
     entries = program.ok("GET", "audit")["entries"]
     assert entries[0]["previous"] == "" and len({each["previous"] for each in entries}) == 4
-    _verify(context, program.session)
+    assert "Each of the 4 entries follows the one before" in _verdict(program)
     with context.store.begin() as tx:
         second = tx.documents.all(audit.AUDIT, program.session)[1]
         body = {**second.body, "notes": "changed"}
         tx.documents.put([r.Document(second.kind, second.parent, second.name, body)])
-    with pytest.raises(InvalidError, match="entry 3 does not follow"):
-        _verify(context, program.session)
+    assert "entry 3 does not follow" in _verdict(program)
     with context.store.begin() as tx:
         tx.documents.put([second])
         tx.documents.remove(second.kind, second.parent, "000000003")
-    with pytest.raises(InvalidError, match="its end"):
-        _verify(context, program.session)
+    assert "its end" in _verdict(program)
 
 
-def test_entries_of_many_at_once_are_one_chain(context: Context, program: Program) -> None:
+def test_entries_of_many_at_once_are_one_chain(program: Program) -> None:
     program.begin()
 
     def add(number: int) -> int:
@@ -84,7 +80,7 @@ def test_entries_of_many_at_once_are_one_chain(context: Context, program: Progra
 
     assert at_once(*(partial(add, number) for number in range(8))) == [200] * 8
     assert program.ok("GET", "audit")["n_entries"] == 8
-    _verify(context, program.session)
+    assert "Each of the 8 entries" in _verdict(program)
 
 
 def test_the_log_is_a_text_in_which_nothing_is_markup(program: Program) -> None:
@@ -113,6 +109,6 @@ def test_changes_of_the_model_are_listed(program: Program) -> None:
     assert [{**each, "timestamp": ""} for each in found] == [{**change, "timestamp": ""}]
 
 
-def _verify(context: Context, session_id: str) -> None:
-    with context.store.begin() as tx:
-        audit.verify(tx, session_id)
+def _verdict(program: Program) -> str:
+    """The last line of the log as a text."""
+    return program.ask("GET", "audit/export").text.strip().splitlines()[-1]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from alchemist_lab import CATEGORY, REAL, Program
 from api import served
 
 from services.bootstrap import Context
-from services.fronts.alchemist import asking
+from services.fronts.alchemist.designs.latin import SCORES, drawn
+from services.fronts.alchemist.learning import asking
 
 X, Y, Z = ({"name": name, "type": "real", "min": 0.0, "max": 1.0} for name in "xyz")
 SUM = {"constraint_type": "inequality", "coefficients": {"x": 1.0, "y": 1.0}, "rhs": 0.8}
@@ -65,6 +67,32 @@ def test_a_latin_hypercube_has_one_point_in_each_slice(real: Program) -> None:
         assert sorted(int(each[name] * 12 - 1e-9) for each in found) == list(range(12))
 
 
+def test_a_latin_hypercube_is_the_best_of_many_by_its_criterion(program: Program) -> None:
+    program.begin(X, Y, Z)
+    made = {}
+    for criterion in SCORES:
+        asked = {"method": "lhs", "n_points": 9, "random_seed": 5, "lhs_criterion": criterion}
+        found = program.ok("POST", "initial-design", asked)
+        assert found["lhs_criterion"] == criterion
+        made[criterion] = np.array([[each[name] for name in "xyz"] for each in found["points"]])
+    for criterion, score in SCORES.items():
+        for cube in made.values():
+            assert sorted(int(each * 9 - 1e-9) for each in cube[:, 0]) == list(range(9))
+            assert score(made[criterion]) <= score(cube)
+        luck = np.random.default_rng(1)
+        assert score(made[criterion]) < min(score(drawn(luck, 9, 3)) for _ in range(50))
+
+
+def test_constraints_and_few_values_make_a_hypercube_of_no_criterion(real: Program) -> None:
+    real.begin(X, Y)
+    real.ok("POST", "constraints", SUM)
+    assert real.ok("POST", "initial-design", {"method": "lhs"})["lhs_criterion"] is None
+    real.begin(CATEGORY, {"name": "n", "type": "integer", "min": 1, "max": 2})
+    found = real.ok("POST", "initial-design", {"method": "lhs"})
+    assert (found["n_points"], found["lhs_criterion"]) == (6, None)
+    assert "lhs_criterion" not in real.ok("POST", "initial-design", {"method": "sobol"})
+
+
 def test_an_equality_is_no_obstacle(real: Program) -> None:
     real.begin(X, Y)
     real.ok("POST", "constraints", {**SUM, "constraint_type": "equality"})
@@ -97,7 +125,7 @@ def test_a_design_that_no_worker_makes_says_so(context: Context, monkeypatch: py
     with served(context) as url:
         program = Program(url)
         program.begin(X)
-        refused = program.refused(400, "POST", "initial-design", {"method": "lhs"})
+        refused = program.refused(400, "POST", "initial-design", {"method": "halton"})
         assert refused["error_type"] == "RuntimeError" and "worker" in refused["detail"]
         program.http.close()
 

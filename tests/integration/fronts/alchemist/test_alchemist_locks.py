@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
 from alchemist_lab import REAL, Program
 from at_once import at_once
 from lab import until
+
+from models.domain import records as r
+from services.bootstrap import Context
+from services.fronts.alchemist.sessions.keeping import LOCK, text_of
 
 
 @pytest.fixture
@@ -104,6 +109,53 @@ def test_only_an_admin_breaks_a_lock_where_there_are_tokens(program: Program, pa
     page.refused(403, "DELETE", "lock")
     program.ok("DELETE", "lock")
     page.ok("POST", "lock", {"locked_by": "page"})
+
+
+def _silent_for(context: Context, program: Program, **time: float) -> None:
+    with context.store.begin() as tx:
+        found = tx.documents.lock(LOCK, program.session, "")
+        assert found is not None
+        body = {**found.body, "renewed_at": text_of(tx.now() - timedelta(**time))}
+        tx.documents.put([r.Document(LOCK, program.session, "", body)])
+
+
+def test_a_lock_that_was_left_behind_ends(context: Context, program: Program, page: Program) -> None:
+    held = program.ok("POST", "lock", {"locked_by": "controller"})
+    _silent_for(context, program, hours=25)
+    assert page.ok("GET", "lock") == {**dict.fromkeys(held), "locked": False}
+    page.ok("PATCH", "metadata", {"name": "mine"})
+    program.refused(403, "DELETE", f"lock?lock_token={held['lock_token']}")
+    assert page.ok("POST", "lock", {"locked_by": "page"})["locked_by"] == "page"
+    program.refused(409, "PATCH", "metadata", {"name": "late"})
+    (entry,) = program.ok("GET", "audit")["entries"]
+    assert entry["entry_type"] == "lock_expired" and entry["parameters"]["locked_by"] == "controller"
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_lock_is_renewed_by_its_token_and_by_its_holders_changes(
+    context: Context, program: Program, page: Program, shown: bool
+) -> None:
+    token = program.ok("POST", "lock", {"locked_by": "controller"})["lock_token"]
+    for _ in range(2):
+        _silent_for(context, program, hours=23)
+        if shown:  # by whom and for what does not matter
+            page.ok("GET", "variables", headers={"X-Lock-Token": token})
+        else:
+            program.ok("PATCH", "metadata", {"name": "held"})
+        _fresh(context, program)
+        page.refused(409, "PATCH", "metadata", {"name": "x"})
+    _silent_for(context, program, hours=23)
+    page.ok("GET", "variables", headers={"X-Lock-Token": "guessed"})
+    with pytest.raises(AssertionError):
+        _fresh(context, program)
+
+
+def _fresh(context: Context, program: Program) -> None:
+    """It was renewed just now."""
+    with context.store.begin() as tx:
+        found = tx.documents.get(LOCK, program.session, "")
+        assert found is not None
+        assert tx.now() - datetime.fromisoformat(found.body["renewed_at"]) < timedelta(hours=1)
 
 
 def test_of_many_at_once_one_gets_the_lock(url: str, program: Program) -> None:

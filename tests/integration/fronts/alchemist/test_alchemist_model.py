@@ -36,7 +36,7 @@ def test_a_model_is_trained_and_described(taught: Program, learner: FakeLearner)
         "kind": "gp",
         "rmse": 9.0,
         "r2": 0.1,
-        "kernel": "rbf",
+        "kernel": "matern52",
         "lengthscales": [0.5, 2.0],
         "noise": 0.01,
     }
@@ -46,7 +46,13 @@ def test_a_model_is_trained_and_described(taught: Program, learner: FakeLearner)
     assert taught.ok("GET", "model") == {**nothing, "training_config": None}
     measure(taught, POINTS)
     made = taught.ok("POST", "model/train", {"backend": "botorch", "kernel": "Matern", "unknown": 1})
-    found = {"model_type": "gp", "kernel_type": "rbf", "lengthscale": [0.5, 2.0], "noise": 0.01}
+    found = {
+        "model_type": "gp",
+        "kernel_type": "Matern",
+        "matern_nu": 2.5,
+        "lengthscale": [0.5, 2.0],
+        "noise": 0.01,
+    }
     assert made["hyperparameters"] == found
     assert (made["success"], made["backend"], made["kernel"]) == (True, "botorch", "Matern")
     assert made["metrics"]["mae"] == pytest.approx(0.5 / 6) and set(made["metrics"]) == {"rmse", "mae", "r2"}
@@ -62,7 +68,7 @@ def test_a_model_is_trained_and_described(taught: Program, learner: FakeLearner)
         and changed["iteration"] == 0
     )
     assert learner.fits == 1
-    taught.ok("POST", "model/train", {})
+    taught.ok("POST", "model/train", {"backend": "botorch", "kernel": "matern"})
     assert learner.fits == 1, "it has seen every row"
 
 
@@ -90,6 +96,8 @@ def test_training_needs_data(taught: Program) -> None:
         (422, "ValidationError", {"backend": "ax"}),
         (400, "ValueError", {"kernel": "linear"}),
         (400, "ValueError", {"backend": "botorch", "kernel": "RationalQuadratic"}),
+        (400, "ValueError", {"kernel": "Matern", "kernel_params": {"nu": 3.5}}),
+        (400, "ValueError", {"kernel": "Matern", "kernel_params": {"nu": [2.5]}}),
     ],
 )
 def test_models_that_there_are_not(taught: Program, status: int, kind: str, body: dict[str, Any]) -> None:
@@ -97,6 +105,52 @@ def test_models_that_there_are_not(taught: Program, status: int, kind: str, body
     measure(taught, POINTS)
     assert taught.refused(status, "POST", "model/train", body)["error_type"] == kind
     assert taught.ok("GET", "model")["is_trained"] is False
+
+
+@pytest.mark.parametrize(
+    ("body", "used"),
+    [
+        ({"kernel": "rbf"}, ("RBF", None)),
+        ({"kernel": "Matern"}, ("Matern", 1.5)),
+        ({"backend": "botorch", "kernel": "Matern"}, ("Matern", 2.5)),
+        ({"kernel": "Matern", "kernel_params": {"nu": 0.5}}, ("Matern", 0.5)),
+    ],
+)
+def test_a_kernel_that_is_named_is_used(real: Program, body: dict[str, Any], used: tuple[str, Any]) -> None:
+    real.begin(X, Y)
+    measure(real, GRID[:6])
+    made = real.ok("POST", "model/train", body)
+    for found in (made["hyperparameters"], real.ok("GET", "model")["hyperparameters"]):
+        assert (found["kernel_type"], found.get("matern_nu")) == used
+    assert made["kernel"] == used[0] and made["message"] == "Model trained successfully"
+    suggested = real.ok("POST", "acquisition/suggest", {"strategy": "EI"})
+    assert suggested["n_suggestions"] == 1
+
+
+def test_another_kernel_is_another_model_and_one_that_there_is_not_is_said(real: Program) -> None:
+    real.begin(X, Y)
+    measure(real, GRID[:6])
+    rough = {"kernel": "Matern", "kernel_params": {"nu": 0.5}}
+    real.ok("POST", "model/train", rough)
+    point = {"inputs": [{"x": 0.5, "y": 0.5}]}
+    first = real.ok("POST", "model/predict", point)["predictions"][0]
+    real.ok("POST", "model/train", {"kernel": "RBF"})
+    assert real.ok("POST", "model/predict", point)["predictions"][0]["uncertainty"] != first["uncertainty"]
+    other = real.ok("POST", "model/train", {"kernel": "RationalQuadratic"})
+    assert "no RationalQuadratic kernel" in other["message"] and other["kernel"] in ("RBF", "Matern")
+    assert real.ok("GET", "model")["training_config"]["kernel"] == "RationalQuadratic"
+
+
+def test_what_is_added_may_name_the_kernel_of_its_training(real: Program) -> None:
+    real.begin(X, Y)
+    measure(real, GRID[:6])
+    row = {"inputs": GRID[7], "output": 0.5}
+    asked = {"auto_train": "true", "training_backend": "botorch", "training_kernel": "Matern"}
+    assert real.ok("POST", "experiments", row, params=asked)["model_trained"]
+    found = real.ok("GET", "model")
+    assert (found["backend"], found["hyperparameters"]["matern_nu"]) == ("botorch", 2.5)
+    wrong = real.ok("POST", "experiments", row, params={**asked, "training_kernel": "cubic"})
+    assert not wrong["model_trained"] and "cubic" in wrong["training_error"] and wrong["n_experiments"] == 8
 
 
 def test_a_training_that_fails_says_why(taught: Program, learner: FakeLearner) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from alchemist_lab import CATEGORY, POINTS, Program
 
-from services.fronts.alchemist.heldout import HeldOut
+from services.fronts.alchemist.learning.heldout import HeldOut
 
 X, Y = ({"name": name, "type": "real", "min": 0.0, "max": 2.0} for name in "xy")
 WHOLE = {"name": "n", "type": "integer", "min": 1, "max": 4}
@@ -134,6 +134,7 @@ def test_more_rows_teach_more(real: Program) -> None:
     assert sizes[0] == 5 and sizes[-1] == 30 and sizes == sorted(set(sizes)) and len(sizes) == 10
     assert {len(found[name]) for name in ("rmse", "mae", "r2", "mape")} == {10}
     assert found["rmse"][-1] < found["rmse"][0]
+    assert found["cv_splits"] == sizes, "each row without it, whatever was asked for"
     refused = real.refused(422, "GET", "visualizations/metrics", params={"cv_splits": 30})
     assert refused["error_type"] == "ValidationError"
 
@@ -143,7 +144,9 @@ def test_few_rows_have_no_learning_curve(program: Program) -> None:
     rows = [{"inputs": each, "output": float(place)} for place, each in enumerate(POINTS[:4])]
     program.ok("POST", "experiments/batch", {"experiments": rows})
     program.ok("POST", "model/train", {})
-    empty: dict[str, Any] = {name: [] for name in ("training_sizes", "rmse", "mae", "r2", "mape")}
+    empty: dict[str, Any] = {
+        name: [] for name in ("training_sizes", "rmse", "mae", "r2", "mape", "cv_splits")
+    }
     assert program.ok("GET", "visualizations/metrics") == empty
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from alchemist_lab import POINTS, Another, Program
 
-from services.fronts.alchemist import staging
+from services.fronts.alchemist.staged import staging
 
 S = "experiments/staged"
 

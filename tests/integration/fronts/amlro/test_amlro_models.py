@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 import types
 from typing import Any
@@ -137,6 +138,37 @@ def test_an_installed_amlro_is_not_replaced_silently(
     assert main([str(tmp_path / "nothing.py")]) == 2 and "there is no script" in capsys.readouterr().err
     for name in [each for each in sys.modules if each.split(".")[0] == "amlro"]:
         monkeypatch.delitem(sys.modules, name)
+
+
+#: What AMLRO's programs call, with the arguments that are on record, in their order.
+CALLS = {
+    "get_reaction_scope": ["config", "sampling", "training_size", "write_files", "exp_dir"],
+    "generate_training_data": [
+        "exp_dir", "config", "parameters", "obj_values", "filename", "termination",
+    ],
+    "get_optimized_parameters": [
+        "exp_dir", "config", "parameters_list", "objectives_list", "model", "filename", "batch_size", "termination",
+    ],
+    "write_training_data": ["exp_dir", "objectives", "config", "filename"],
+    "load_training_conditions": ["path"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_programs_call_has_its_arguments(name: str) -> None:
+    from labqueue_amlro.compat import names
+
+    assert list(inspect.signature(getattr(names, name)).parameters) == CALLS[name]
+
+
+def test_the_training_set_is_read_by_its_path(tmp_path: Any) -> None:
+    from labqueue_amlro.compat.names import get_reaction_scope, load_training_conditions
+
+    *_, training = get_reaction_scope(CONFIG, "sobol", 4, True, str(tmp_path))
+    for path in (str(tmp_path / "training_combo.csv"), tmp_path):
+        read = load_training_conditions(path=path)
+        assert read.round(5).to_numpy().tolist() == training.round(5).to_numpy().tolist()
+        assert list(read) == list(training)
 
 
 def test_helpers(no_amlro: None) -> None:

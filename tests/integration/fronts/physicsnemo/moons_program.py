@@ -2,13 +2,16 @@
 
     moons_program.py FOLDER RUN '{"steps": 3, ...}' [POINT CALL]
 
-It dies (kill -9) before the CALL-th call of POINT. It ends with a line of JSON: what it learnt and what it holds.
+It dies (kill -9) before the CALL-th call of POINT; at `body`, in the middle of the file that it sends then. It ends with a line of JSON: what it learnt and what it holds.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
+import random
 import signal
 import sys
 from collections.abc import Callable
@@ -20,10 +23,14 @@ sys.path.insert(0, str(ROOT / "examples" / "moons"))
 
 import run
 import strategies
+import torch
 from labqueue_physicsnemo import checkpoints, loop
 from labqueue_physicsnemo.driver import Driver
 from labqueue_physicsnemo.run import Run
+from labqueue_physicsnemo.upstream import Upstream
 from moons import Pool
+
+from labqueue.client import Client
 
 #: Where it can die: the owner and the name of what is about to be called.
 POINTS: dict[str, tuple[Any, str]] = {
@@ -40,7 +47,29 @@ POINTS: dict[str, tuple[Any, str]] = {
     "save": (checkpoints.Checkpoints, "save"),
     "saved": (Driver, "_kept"),
     "fsync": (os, "fsync"),
+    "send": (Upstream, "send"),
+    "put": (Upstream, "_put"),
+    "body": (Upstream, "_put"),
+    "publish": (Upstream, "_publish"),
+    "published": (Upstream, "_drop"),
+    "drop": (Client, "drop_file"),
+    "fetch": (Upstream, "fetch"),
+    "get": (Upstream, "_get"),
+    "taken": (checkpoints.Checkpoints, "name"),
 }
+
+
+class Breaks(io.RawIOBase):
+    """The first half of a file, and then the end of the process."""
+
+    def __init__(self, body: bytes) -> None:
+        self.half = body[: len(body) // 2]
+
+    def read(self, size: int = -1) -> bytes:
+        if not self.half:
+            os.kill(os.getpid(), signal.SIGKILL)
+        half, self.half = self.half, b""
+        return half
 
 
 def die_at(point: str, call: int) -> None:
@@ -51,6 +80,10 @@ def die_at(point: str, call: int) -> None:
     def dying(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
+        if calls == call and point == "body":
+            upstream, name, open_file, *more = args
+            body = open_file().read()
+            return before(upstream, name, lambda: Breaks(body), *more)
         if calls == call:
             os.kill(os.getpid(), signal.SIGKILL)
         return before(*args, **kwargs)
@@ -58,9 +91,19 @@ def die_at(point: str, call: int) -> None:
     setattr(owner, name, dying)
 
 
+def digest(value: Any) -> str:
+    """Equal only for the same bits."""
+    if isinstance(value, torch.Tensor):
+        return hashlib.sha256(value.detach().contiguous().numpy().tobytes()).hexdigest()[:16]
+    if isinstance(value, dict):
+        return digest([(str(key), digest(each)) for key, each in value.items()])
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
+
+
 def main(folder: str, run_id: str, options: str, point: str = "", call: str = "1") -> None:
     if point:
         die_at(point, int(call))
+    random.seed(4)
     driver = run.driver_for("mixed", run_id, Path(folder), **json.loads(options))
     driver(train_step_fn=lambda model, batch: run.training_step(model, batch))
     [f1] = driver.metrology_strategies or []
@@ -70,7 +113,9 @@ def main(folder: str, run_id: str, options: str, point: str = "", call: str = "1
                 "records": f1.records,
                 "pool": [int(each["index"]) for each in driver.training_pool],
                 "given_up": len(driver.given_up),
-                "weights": [float(each.double().sum()) for each in driver.learner.state_dict().values()],
+                "weights": [digest(each) for each in driver.learner.state_dict().values()],
+                "optimizer": digest(driver.optimizer.state_dict()["state"]),
+                "chance": [digest(torch.get_rng_state()), digest(random.getstate())],
             }
         )
     )

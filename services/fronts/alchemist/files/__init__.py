@@ -1,0 +1,1 @@
+"""Sessions as files: out, in, removed, and back after a crash."""

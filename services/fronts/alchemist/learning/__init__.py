@@ -1,0 +1,1 @@
+"""What workers answer: models, suggestions, predictions, and the numbers behind plots."""

@@ -1,0 +1,1 @@
+"""A session as people watch it, and what they decide."""

@@ -1,0 +1,1 @@
+"""A session: the document that it is, its campaign, who holds it, and its audit log."""
