@@ -21,7 +21,7 @@ from .values import LearningError, Observation, Point
 
 Mask = NDArray[np.bool_]
 
-#: With more columns all have the same length scale.
+#: With more columns (those that belong together count once) all have the same length scale.
 WIDE = 200
 
 
@@ -129,9 +129,12 @@ def related(data: Mapping[str, Data]) -> dict[str, Data]:
 
 
 def groups(space: Space) -> tuple[int, ...]:
-    """Of each column of a space. Very many columns are one group: so many length scales cannot be learnt."""
-    if space.width > WIDE:
-        return (0,) * space.width
+    """Of each column of a space. Very many groups become one: so many length scales cannot be learnt."""
+    found = _groups(space)
+    return found if len(set(found)) <= WIDE else (0,) * space.width
+
+
+def _groups(space: Space) -> tuple[int, ...]:
     if not isinstance(space, Encoding):
         return tuple(range(space.width))
     found: list[int] = []

@@ -75,6 +75,19 @@ def test_many_columns_of_one_parameter_share_a_length_scale_and_few_do_not() -> 
         assert groups(Encoding(Problem((named, Continuous("x", 0, 1)), outputs, aims))) == expected
 
 
+def test_hundreds_of_names_leave_the_other_parameters_their_own_length_scales() -> None:
+    names = tuple(f"n{place}" for place in range(250))
+    drawn = np.random.default_rng(2).standard_normal((250, 300))
+    rows = {
+        name: {f"d{place}": float(value) for place, value in enumerate(row)}
+        for name, row in zip(names, drawn, strict=True)
+    }
+    for named in (Categorical("s", names, descriptors=rows), Categorical("s", names)):
+        problem = Problem((named, Continuous("x", 0, 1)), (Output("y"),), (Objective("y"),))
+        found = groups(Encoding(problem))
+        assert len(found) > 200 and set(found[:-1]) == {0} and found[-1] == 1
+
+
 def test_equal_descriptors_do_not_make_equal_categories() -> None:
     found, _ = reduce(table([0.0, 0.0, 0.0, 1.0, 1.0, 2.0]))
     assert len({tuple(row) for row in found.tolist()}) == 6
