@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 import select
 import socket
@@ -33,6 +34,10 @@ from .errors import (
 PREFIX = "/api/v1"
 #: Answers that say "later": sent again. (429 and 408 come from proxies.)
 LATER = (408, 425, 429, 502, 503, 504)
+#: Seconds: who waits longer than the one for an answer, with a patience longer than the other, is told.
+_QUIET, _LONG = 3.0, 60.0
+
+log = logging.getLogger("labqueue")
 #: How often a wait that can be left looks whether it should be, in seconds.
 TICK = 0.25
 #: How much of a large answer is in memory at once, in bytes.
@@ -188,7 +193,7 @@ class Transport:
     def _retrying(
         self, once: Callable[[], tuple[int, bytes]], retry_for: float, until: Callable[[], bool] | None
     ) -> tuple[int, bytes]:
-        ends = time.monotonic() + retry_for
+        began, said = time.monotonic(), False
         backoff = Backoff(most=5.0)
         while True:
             try:
@@ -196,9 +201,13 @@ class Transport:
             except Interrupted:
                 raise
             except UnavailableError as error:
-                pause = backoff.pause()
-                if (error.status < 500 and error.status not in LATER) or time.monotonic() + pause >= ends:
+                pause, passed = backoff.pause(), time.monotonic() - began
+                if (error.status < 500 and error.status not in LATER) or passed + pause >= retry_for:
                     raise
+                if not said and passed > _QUIET and retry_for > _LONG:
+                    # A program that stands still for minutes says why.
+                    log.warning("%s It is tried again for up to %d s.", error, retry_for - passed)
+                    said = True
                 _rest(pause, until)
 
     def _exchange(

@@ -114,6 +114,22 @@ def test_a_server_that_is_away_is_waited_for(server: FakeServer) -> None:
     back.join()
 
 
+def test_a_long_wait_is_told_once(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("labqueue.transport._QUIET", 0.0)
+    server.go_away()
+    with pytest.raises(UnavailableError):
+        Client(server.url, retry_for=2.0).campaigns()
+    assert not caplog.messages, "its own patience is over soon"
+    back = threading.Timer(1.0, server.come_back)
+    back.start()
+    assert Client(server.url, retry_for=600.0).campaigns() == []
+    back.join()
+    (said,) = caplog.messages
+    assert "No answer from http" in said and "tried again for up to" in said
+
+
 def test_silence_ends_in_a_sentence(server: FakeServer) -> None:
     server.go_away()
     with pytest.raises(UnavailableError, match="No answer from http"):
