@@ -77,7 +77,7 @@ async def test_what_is_given_out_can_be_edited_and_read_in(lab: Lab, client: Cli
 
 
 async def test_what_cannot_be_read_is_told_by_line_and_column(lab: Lab, client: Client) -> None:
-    found = await send(client, "tau;solvent;yield;purity\n1,234;water;1;1\n5;oil;1;1\n99;water;1;1\n")
+    found = await send(client, "tau;solvent;yield;purity\n1,234;water;1;1\n5;oil;1;1\n9x;water;1;1\n")
     assert [each["verdict"] for each in found["rows"]] == ["refused"] * 3
     told = [(each["line"], each["errors"][0]["field"]) for each in found["rows"]]
     assert told == [(2, "tau"), (3, "solvent"), (4, "tau")]
@@ -90,6 +90,15 @@ async def test_what_cannot_be_read_is_told_by_line_and_column(lab: Lab, client: 
     assert (await client.ok("GET", "/campaigns/lab/experiments"))["items"] == []
     missing = await client.request("POST", "/campaigns/labb/import", content="a\n1\n")
     assert missing.status_code == 404
+
+
+async def test_what_was_run_out_of_bounds_is_taken_and_said(lab: Lab, client: Client) -> None:
+    found = await send(client, "tau;solvent;yield;purity\n99;water;1;1\n")
+    (row,) = found["rows"]
+    assert row["verdict"] == "new" and row["errors"] == []
+    assert row["message"].startswith("Taken, though nothing may be planned there: tau ")
+    (kept,) = (await client.ok("GET", "/campaigns/lab/experiments"))["items"]
+    assert kept["state"] == "completed" and kept["parameters"]["tau"] == 99
 
 
 async def test_only_a_campaigns_people_read_tables_in(lab: Lab, client: Client, context: Context) -> None:
