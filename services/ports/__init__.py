@@ -11,26 +11,22 @@ Contract of every port, held by one suite on the real thing and on the fake (`te
 
 from __future__ import annotations
 
+from .files import Artifacts, Documents, Files, PoolRow, Pools
 from .learning import Chosen, Fitted, HeldOut, Learner, Snapshot, Suggested
 from .outside import Blob, Blobs, Commands, Courier, Ids, Publisher
 from .store import (
-    Artifacts,
     Attempts,
     Batches,
     Campaigns,
     Claims,
-    Documents,
     Events,
     Experiments,
-    Files,
     Inquiries,
     Instruments,
     Jobs,
     Liveness,
     Models,
     Outbox,
-    PoolRow,
-    Pools,
     Queues,
     Results,
     Seats,

@@ -46,14 +46,7 @@ class FsspecBlobs:
 
     def open(self, sha256: str) -> BinaryIO | None:
         """Its bytes, to be read from any place of them and closed; None where there is no such blob."""
-        system, path = self._place(sha256)
-        try:
-            file: BinaryIO = system.open(path, "rb")
-            return file
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise _unavailable(error) from error
+        return _bytes_at(*self._place(sha256))
 
     @contextmanager
     def begin(self) -> Iterator[Blob]:
@@ -105,14 +98,7 @@ class FsspecBlobs:
         return digest.hexdigest(), size
 
     def get(self, key: str) -> BinaryIO | None:
-        system, path = self._own(key)
-        try:
-            file: BinaryIO = system.open(path, "rb")
-            return file
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise _unavailable(error) from error
+        return _bytes_at(*self._own(key))
 
     def remove(self, key: str) -> None:
         system, path = self._own(key)
@@ -162,6 +148,16 @@ class Blob:
             system.makedirs(path.rpartition("/")[0], exist_ok=True)
             system.mv(self._beside, path)
         return sha256, self._size
+
+
+def _bytes_at(system: Any, path: str) -> BinaryIO | None:
+    try:
+        file: BinaryIO = system.open(path, "rb")
+        return file
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unavailable(error) from error
 
 
 def _is_local(system: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Starts programs of users as processes of their own."""
+"""Starts programs of users as processes of their own, and tells what came of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from whole import Whole
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[3]
@@ -78,3 +80,15 @@ class Labeller:
     def stop(self) -> None:
         self.process.terminate()
         assert self.process.wait(60) == 0, self.text
+
+
+def messages(folder: Path, run_id: str) -> list[str]:
+    """What the log says, in order."""
+    lines = (folder / run_id / f"{run_id}.log").read_text().splitlines()
+    return [json.loads(line)["message"] for line in lines]
+
+
+def staged(lab: Whole, run_id: str) -> list[tuple[int, str]]:
+    """The step and the item of every experiment, in their order."""
+    rows = sorted(lab.client.experiments(f"physicsnemo-{run_id}"), key=lambda each: each["id"])
+    return [(each["payload"]["step"], each["payload"]["sha256"]) for each in rows]

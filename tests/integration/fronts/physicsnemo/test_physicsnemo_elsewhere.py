@@ -15,7 +15,7 @@ import torch
 import whole as whole_module
 from labqueue_physicsnemo import Driver
 from labqueue_physicsnemo.upstream import Upstream
-from physicsnemo_programs import moons
+from physicsnemo_programs import messages, moons, staged
 from run import driver_for, training_step
 from servers import Servers
 from whole import Whole
@@ -44,18 +44,6 @@ DEATHS = [
     ("send", "4"),
     ("body", "4"),
 ]
-
-
-def messages(folder: Path, run_id: str) -> list[str]:
-    """What the log says, in order."""
-    lines = (folder / run_id / f"{run_id}.log").read_text().splitlines()
-    return [json.loads(line)["message"] for line in lines]
-
-
-def staged(lab: Whole, run_id: str) -> list[tuple[int, str]]:
-    """The step and the item of every experiment, in their order."""
-    rows = sorted(lab.client.experiments(f"physicsnemo-{run_id}"), key=lambda each: each["id"])
-    return [(each["payload"]["step"], each["payload"]["sha256"]) for each in rows]
 
 
 def latest(lab: Whole, run_id: str, folder: Path) -> dict[str, Any]:

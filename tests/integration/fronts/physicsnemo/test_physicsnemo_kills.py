@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from physicsnemo_programs import Labeller, Moons, moons
+from physicsnemo_programs import Labeller, Moons, messages, moons, staged
 from whole import Whole
 
 OPTIONS = {
@@ -28,18 +28,6 @@ DEATHS = [
     ("saved", "2"),
     ("fsync", "21"),
 ]
-
-
-def messages(folder: Path, run_id: str) -> list[str]:
-    """What the log says, in order."""
-    lines = (folder / run_id / f"{run_id}.log").read_text().splitlines()
-    return [json.loads(line)["message"] for line in lines]
-
-
-def staged(lab: Whole, run_id: str) -> list[tuple[int, str]]:
-    """The step and the item of every experiment, in their order."""
-    rows = sorted(lab.client.experiments(f"physicsnemo-{run_id}"), key=lambda each: each["id"])
-    return [(each["payload"]["step"], each["payload"]["sha256"]) for each in rows]
 
 
 @pytest.fixture(scope="module")
