@@ -1,0 +1,1 @@
+"""ALchemist's HTTP API: programs and the page written for it, on the flow that robots use. Begin with `app`."""
