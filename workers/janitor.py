@@ -223,10 +223,7 @@ class Janitor:
 
 
 def _may_end(event: r.Event) -> bool:
-    """Can a campaign be done because of such an event? What a suggestion says is looked at where it is stored, and
-    one that was finished and is resumed has time to get other rules: those that ended it would do so again."""
-    if event.type == "campaign.resumed":
-        return event.data.get("before") != "finished"
+    """Can a campaign be done because of such an event? What a suggestion says is looked at where it is stored."""
     return (
         event.teaches
         or event.type == "model.trained"

@@ -121,6 +121,8 @@ def _in_our_words() -> Iterator[None]:
 
 def _observations(rows: Sequence[TrainingRow]) -> tuple[values.Observation, ...]:
     return tuple(
-        values.Observation(row.parameters, row.outputs, row.noise, str(row.outcome.value), row.replicates)
+        values.Observation(
+            row.parameters, row.outputs, row.noise, str(row.outcome.value), row.replicates, row.planned
+        )
         for row in rows
     )

@@ -170,8 +170,7 @@ def _report(console: Console, progress: Progress, home: Path) -> None:
     share = 100 * progress.shares[-1]
     console.print(f"It dominates {share:.1f} % of what the true front does, which brute force finds.")
     for lost, instrument in progress.lost.items():
-        by = progress.runners[lost][-1]
-        console.print(f"  {lost}, which {instrument} was running when it was killed, was completed by {by}")
+        console.print(f"  {lost}, which {instrument} was running when it fell silent, {progress.fate(lost)}")
     console.print(f"\nPicture of the front: {_shown(chart)}")
     console.print("Look further:")
     console.print(f"  make up LABQUEUE_HOME={_shown(home)}    then, in another terminal:")

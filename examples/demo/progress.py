@@ -11,6 +11,14 @@ from examples.snar.front import hypervolume
 from labqueue.problem import Problem
 
 ENDED = ("completed", "failed", "cancelled", "superseded", "expired")
+#: What became of a run that was lost, where nobody completed it.
+_FATES = {
+    "failed": "was given up: too many of its attempts ended without a result",
+    "cancelled": "was cancelled before anyone ran it again",
+    "superseded": "gave way to a better candidate, once it was back in the queue",
+    "expired": "expired before anyone ran it again",
+    "held": "is held: a person decides",
+}
 
 
 @dataclass
@@ -77,6 +85,13 @@ class Progress:
             f"{each.output} {self.outputs[code][each.output]:,.5g}" for each in self.problem.objectives
         )
         return f"{code}: {figures}{' (on the front)' if code in self.front else ''}{again}"
+
+    def fate(self, code: str) -> str:
+        """What became of an experiment that was lost, as the rest of a sentence about it."""
+        state = self.states[code]
+        if state == "completed":
+            return f"was completed by {self.runners[code][-1]}"
+        return _FATES.get(state, f"is still {state}")
 
     def _free(self, code: str) -> None:
         self.running = {name: each for name, each in self.running.items() if each != code}

@@ -25,7 +25,7 @@ class AxLearner:
         names = [each.name for each in problem.planned if not isinstance(each, Fixed)]
         done = [row for row in rows if values(problem, row) is not None]
         if len(done) < FEWEST:
-            return sample(problem, count, seed, but=[*pending, *(row.parameters for row in rows)])
+            return sample(problem, count, seed, but=[*pending, *(row.planned for row in rows)])
         client = Client(random_seed=seed)
         client.configure_experiment(
             parameters=[config(each) for each in problem.planned if each.name in names],

@@ -25,7 +25,7 @@ class Baybe:
         names = [each.name for each in problem.planned if not isinstance(each, Fixed)]
         table = pd.DataFrame([values for row in rows if (values := numbers(problem, row, names)) is not None])
         if len(table) < FEWEST:
-            return sample(problem, count, seed, but=[*pending, *(row.parameters for row in rows)])
+            return sample(problem, count, seed, but=[*pending, *(row.planned for row in rows)])
         space = SearchSpace.from_product(
             [parameter(each) for each in problem.planned if each.name in names],
             [rule for each in problem.constraints for rule in rules(each)],

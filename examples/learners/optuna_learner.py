@@ -29,7 +29,7 @@ class Tpe:
                 study.add_trial(trial(row.parameters, space, values=list(values)))
         for point in pending:
             study.add_trial(trial(point, space, state=TrialState.RUNNING))
-        taken = [problem.ordered(each) for each in (*pending, *(row.parameters for row in rows))]
+        taken = [problem.ordered(each) for each in (*pending, *(row.planned for row in rows))]
         found = []
         for _ in range(TRIES):
             asked = study.ask(space)

@@ -36,7 +36,7 @@ class Ensemble:
         return kept.getvalue(), {"rmse": math.sqrt(loss.item()) * sd.item()}
 
     def suggest(self, problem, rows, pending, count, state, seed):
-        free = sample(problem, DRAWN, seed, but=[*pending, *(row.parameters for row in rows)])
+        free = sample(problem, DRAWN, seed, but=[*pending, *(row.planned for row in rows)])
         if not state:
             return free[:count]
         networks = torch.load(io.BytesIO(state), weights_only=True)

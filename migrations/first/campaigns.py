@@ -156,6 +156,12 @@ def create() -> None:
             comment="Virtual time at which its last staged experiment would end; never falls.",
         ),
         sa.Column(
+            "resumed_completed",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Experiments completed when it was finished and resumed; -1: never was.",
+        ),
+        sa.Column(
             "request_hash",
             sa.Text(),
             nullable=False,

@@ -64,7 +64,7 @@ def create() -> None:
             "shown",
             JSONB(),
             nullable=True,
-            comment="Its features in order, as people see them; null where there are too many.",
+            comment="The features of its first columns, in order, as people see them; null where none are kept.",
         ),
         sa.PrimaryKeyConstraint("pool_id", "key", name=op.f("pool_rows_pk")),
         comment="Which rows a pool has, so that one that is staged is found by an index. Append-only.",

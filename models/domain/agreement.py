@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from labqueue.errors import FieldError
 from labqueue.problem import Context, Fixed, Problem, did_you_mean
 from labqueue.problem.expression import parse
 from labqueue.problem.parameters import Categorical
+from labqueue.problem.pool import SHOWN_COLUMNS
 from labqueue.strategy import BAYESIAN, CALLER, DESIGN, Strategy
+
+from .feasibility import never_positive, nowhere
 
 #: Acquisition functions that need one number to be made best, and those that need a front.
 FOR_A_SCORE = ("log_ei", "log_nei", "ucb", "knowledge_gradient")
@@ -19,8 +22,9 @@ FOR_LEARNING = ("auto", "uncertainty", "entropy", "disagreement", "random")
 FOR_LABELS = ("auto", "variational", "ensemble", "forest")
 
 
-def check(problem: Problem, strategy: Strategy) -> list[FieldError]:
-    """Everything in which they do not agree; empty where the strategy can be used on the problem."""
+def check(problem: Problem, strategy: Strategy, texts: Collection[str] = ()) -> list[FieldError]:
+    """Everything in which they do not agree; empty where the strategy can be used on the problem. `texts`: the columns
+    of the problem's pool that are known to hold no numbers."""
     if problem.opaque:
         if strategy.method == CALLER:
             return []
@@ -30,7 +34,7 @@ def check(problem: Problem, strategy: Strategy) -> list[FieldError]:
         *_wants(problem, strategy),
         *_acquisition(problem, strategy),
         *_surrogate(problem, strategy),
-        *_cost(problem, strategy),
+        *_cost(problem, strategy, texts),
         *_target(problem, strategy),
         *_stop(problem, strategy),
     ]
@@ -74,15 +78,32 @@ def _surrogate(problem: Problem, strategy: Strategy) -> Iterator[FieldError]:
         yield FieldError("strategy.surrogate", text, strategy.surrogate, allowed)
 
 
-def _cost(problem: Problem, strategy: Strategy) -> Iterator[FieldError]:
+def _cost(problem: Problem, strategy: Strategy, texts: Collection[str]) -> Iterator[FieldError]:
     if strategy.cost is not None:
-        numbers = _numeric(problem)
+        numbers = [each for each in _numeric(problem) if each not in texts]
         if problem.pool is not None and not problem.pool.sha256:
             return  # its columns are known when its name is looked up
-        for name in parse(strategy.cost).names:
+        node = parse(strategy.cost)
+        if problem.pool is None and {*node.names} <= {*numbers}:
+            if nowhere(problem, node):
+                text = "is no real number anywhere in the ranges of its parameters."
+                hint = "Look at the signs under roots and logarithms."
+                yield FieldError("strategy.cost", text, strategy.cost, hint=hint)
+            elif never_positive(problem, node):
+                text = "is never above 0 in the ranges of its parameters."
+                hint = "Write what an experiment costs as a positive number."
+                yield FieldError("strategy.cost", text, strategy.cost, hint=hint)
+        for name in node.names:
             if name not in numbers:
-                hint = did_you_mean(name, numbers)
-                text = f"mentions {name}, which is no numeric parameter."
+                hint, text = did_you_mean(name, numbers), f"mentions {name}, which is no numeric parameter."
+                if name in texts:
+                    text = f"mentions {name}, which is a column of texts."
+                    hint = "A cell that is no number makes a column one of texts: look at it, and upload the table again."
+                elif problem.pool is not None and name in problem.pool.columns:
+                    text = (
+                        f"mentions {name}, which is not among the first {SHOWN_COLUMNS} columns of the pool."
+                    )
+                    hint = "Put that column further to the front of the table, and upload it again."
                 yield FieldError("strategy.cost", text, strategy.cost, ", ".join(numbers), hint)
     elif strategy.stop.cost is not None:
         yield FieldError("strategy.stop.cost", "needs strategy.cost: what one experiment costs.")
@@ -90,7 +111,7 @@ def _cost(problem: Problem, strategy: Strategy) -> Iterator[FieldError]:
 
 def _numeric(problem: Problem) -> list[str]:
     if problem.pool is not None:
-        return list(problem.pool.columns)
+        return list(problem.pool.columns[:SHOWN_COLUMNS])
     return [
         each.name
         for each in problem.parameters

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from dataclasses import replace
 
 from labqueue.problem import (
     TOLERANCE,
     Categorical,
+    Constraint,
     Context,
     Discrete,
     Expression,
@@ -16,11 +19,13 @@ from labqueue.problem import (
     Parameter,
     Problem,
 )
-from labqueue.problem.expression import evaluate
+from labqueue.problem.expression import Node, evaluate
 from models.space.intervals import EMPTY, INTERVALS, Interval, of
 
 #: How many boxes are looked at before it is left open whether expressions can be kept.
 _BOXES = 2000
+#: Where there are more constraints, those that contradict each other are not looked for.
+_LEFT_OUT = 20
 _SEARCHES = 4
 
 _Box = dict[str, Interval]
@@ -43,6 +48,26 @@ def feasible(problem: Problem) -> bool:
     if not any(isinstance(each, Expression) for each in problem.constraints):
         return True
     return nearest_valid(problem, {}, _SEARCHES) is not None or not _proven(problem)
+
+
+def conflict(problem: Problem) -> tuple[Constraint, ...]:
+    """Of a problem that is not feasible, constraints that cannot hold together: without any of them the others are
+    not proven to contradict. Nothing where there are too many to leave each out once."""
+    kept = problem.constraints
+    if len(kept) > _LEFT_OUT or not _contradict(problem):
+        return ()
+    for each in problem.constraints:
+        fewer = tuple(other for other in kept if other is not each)
+        if fewer and _contradict(replace(problem, constraints=fewer)):
+            kept = fewer
+    return kept
+
+
+def _contradict(problem: Problem) -> bool:
+    """Is that proven?"""
+    from models.space.repair import impossible
+
+    return impossible(problem) or _proven(problem)
 
 
 def _proven(problem: Problem) -> bool:
@@ -74,10 +99,23 @@ def _may_hold(rule: Linear | Expression, box: _Box) -> bool:
         over, under = low > rule.bound + slack, high < rule.bound - slack
         return not {"<=": over, ">=": under, "==": over or under}[rule.operator]
     left, right = (of(evaluate(side, box, INTERVALS)) for side in (rule.left, rule.right))
-    if EMPTY in (left, right):
-        return False
+    if EMPTY in (left, right) or any(low == math.inf or high == -math.inf for low, high in (left, right)):
+        return False  # no real number anywhere, or too large for one everywhere
     lesser, greater = (left, right) if rule.comparison in ("<", "<=") else (right, left)
     return lesser[0] <= greater[1] + TOLERANCE * max(1.0, abs(greater[1]))
+
+
+def nowhere(problem: Problem, node: Node) -> bool:
+    """Is it proven that this expression in the problem's numbers has no finite value anywhere in their ranges?"""
+    box = {each.name: _range(each) for each in problem.planned if _is_number(each)}
+    found = of(evaluate(node, box, INTERVALS))
+    return found == EMPTY or found[0] == math.inf or found[1] == -math.inf
+
+
+def never_positive(problem: Problem, node: Node) -> bool:
+    """Is it proven that this expression in the problem's numbers is 0 or less wherever it is a real number?"""
+    box = {each.name: _range(each) for each in problem.planned if _is_number(each)}
+    return of(evaluate(node, box, INTERVALS))[1] <= 0
 
 
 def _halves(box: _Box, problem: Problem, names: list[str]) -> list[_Box]:

@@ -33,7 +33,20 @@ _BLOCK_CELLS = 1 << 17
 NUMBER, CATEGORY = "number", "category"
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?", re.ASCII)
+#: What people write for a number, and what to write instead.
+_ODD_NUMBERS = (
+    (
+        re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII),
+        "commas",
+        "Write 0,125 as 0.125, and 1,000 as 1000.",
+    ),
+    (
+        re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?", re.ASCII),
+        "a decimal comma",
+        "Write them with a point: 0.5.",
+    ),
+    (re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+) ?%", re.ASCII), "a percent sign", "Write 5% as 5, or as 0.05."),
+)
 _NOT_FINITE = ("nan", "inf", "infinity")
 
 
@@ -169,9 +182,10 @@ class Table:
         numbers = sum(_is_number(text) for text in texts)
         if 2 * numbers > len(texts):
             return NUMBER
-        commas = sum(bool(_DECIMAL_COMMA.fullmatch(text)) for text in texts)
-        if 2 * (numbers + commas) > len(texts):
-            faults.add(name, "has numbers with a decimal comma.", None, "Write them with a point: 0.5.")
+        odd = [found for text in texts if (found := _odd(text)) is not None]
+        if 2 * (numbers + len(odd)) > len(texts):
+            what, hint = max(dict.fromkeys(odd), key=odd.count)
+            faults.add(name, f"has numbers with {what}.", None, hint)
         return CATEGORY
 
     def _block(
@@ -248,7 +262,7 @@ def _numbers(
             what = "is not a number." if text else "is empty."
             if text.lower().lstrip("+-") in _NOT_FINITE:
                 what = "is not a finite number."
-            hint = "Write it with a decimal point." if _DECIMAL_COMMA.fullmatch(text) else ""
+            hint = (_odd(text) or ("", ""))[1]
             faults.add(f"line {line}, {column.name}", what, text[:100], hint)
         elif abs(float(text)) >= LARGEST:
             faults.add(f"line {line}, {column.name}", "is larger than a 32-bit float can be.", text[:100])
@@ -288,6 +302,11 @@ def _categories(
                 known[name] = place
         places.append(place)
     return numpy.array(places, dtype=float), names
+
+
+def _odd(text: str) -> tuple[str, str] | None:
+    """What a number is written with that is none as it stands, and what to write instead."""
+    return next(((what, hint) for form, what, hint in _ODD_NUMBERS if form.fullmatch(text)), None)
 
 
 def _is_number(text: str) -> bool:

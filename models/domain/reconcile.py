@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labqueue.errors import FieldError, InvalidError
-from labqueue.problem import Categorical, Context, Fixed, Parameter, Problem
+from labqueue.problem import Categorical, Context, Fixed, Parameter, Problem, listed
 from models.domain.sheet import Row, Sheet, Unclear, simple
 
 #: Columns that say which experiment a row is about: its code, or its id.
@@ -59,18 +59,20 @@ def columns_of(problem: Problem, sheet: Sheet) -> Columns:
         taken.update(like)
         return like[0] if like else None
 
-    known = {*problem.names, *problem.output_names}
+    known = {*problem.names, *problem.output_names, *(problem.pool.columns if problem.pool else ())}
     parameters = {name: found for name in problem.names if (found := column(name)) is not None}
     outputs = {name: found for name in problem.output_names if (found := column(name)) is not None}
     code, id = (None if name in known else column(name) for name in (CODE, ID))
+    has = f"The table has: {listed(filter(None, sheet.columns))}."
     if code is None and id is None:
         wrong += [
-            FieldError(each.name, "has no column.", None, ", ".join(sheet.columns))
+            FieldError(each.name, "has no column.", hint=has)
             for each in problem.parameters
             if each.name not in parameters and not isinstance(each, Fixed | Context) and each.when is None
         ]
     if not outputs:
-        wrong.append(FieldError("file", "has no column of an output.", None, ", ".join(problem.output_names)))
+        text = f"has no column of an output ({listed(problem.output_names)})."
+        wrong.append(FieldError("file", text, hint=has))
     if wrong:
         raise InvalidError("The columns of this table do not fit the campaign.", errors=wrong)
     ignored = tuple(each for each in sheet.columns if each and each not in taken)

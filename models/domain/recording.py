@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from labqueue.errors import FieldError
-from labqueue.problem import Problem
+from labqueue.parse import SIZE_LIMIT
+from labqueue.problem import Problem, listed
+from labqueue.problem.numbers import shown
 from labqueue.states import Outcome, State, Verdict
 
 
@@ -59,7 +61,7 @@ def judge(
         return Judgement(
             Verdict.HELD, outcome, (), (), (), extra, State.HELD if held else state, text, tuple(errors)
         )
-    message = f"Kept beside the result, not outputs of this campaign: {', '.join(extra)}." if extra else ""
+    message = f"Kept beside the result, not outputs of this campaign: {listed(extra)}." if extra else ""
     if outcome is not Outcome.MEASURED:
         first = state is not State.COMPLETED and not known
         verdict = Verdict.ACCEPTED if first else Verdict.REPLICATE
@@ -88,13 +90,13 @@ def _check(
     for name, value in noise.items():
         if name in labelled:
             text = "is of an output that is told apart by labels: there is no standard deviation."
-            errors.append(FieldError(f"noise.{name}", text, repr(value)))
-        elif name not in outputs or not finite(value) or value < 0:
+            errors.append(FieldError(f"noise.{name}", text, str(shown(value))))
+        elif name not in outputs or not finite(value) or not 0 <= value <= SIZE_LIMIT:
             text = "is not a standard deviation of an output that came."
-            errors.append(FieldError(f"noise.{name}", text, repr(value)))
+            errors.append(FieldError(f"noise.{listed([name])}", text, str(shown(value))))
     if not problem.opaque:
         wrong = [problem.check_actual(name, value) for name, value in actual.items()]
-        errors += [replace(each, field=f"actual.{each.field}") for each in wrong if each]
+        errors += [replace(each, field=f"actual.{listed([each.field])}") for each in wrong if each]
     return errors
 
 

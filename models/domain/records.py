@@ -49,6 +49,9 @@ class Campaign:
     next_number: int = 1  # of the next experiment: its short code is name-number
     next_suggestion: int = 1  # of the next suggestion: with the seed, the only randomness
     finish_tag: float = 0.0  # virtual time at which its last staged experiment would end
+    resumed_completed: int = (
+        -1
+    )  # experiments completed when it was resumed after its end: its rules wait for more
     data_revision: int = 0  # number of the last event that changed what training may use
     accepted: int = 0  # accepted results among the numbered events
     model_version: int = 0  # of the newest model; 0: none yet
@@ -235,9 +238,14 @@ class Renewal:
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """One experiment as training sees it at a data revision: actual parameters where reported."""
+    """One experiment as training sees it at a data revision.
+
+    planned     the point that was asked for: what is not to be run again
+    parameters  actual ones where reported, planned ones else
+    """
 
     experiment_id: int
+    planned: Json
     parameters: Json
     outputs: Mapping[str, float]
     noise: Mapping[str, float]

@@ -20,6 +20,8 @@ class Progress:
     completed  experiments
     hours      since it began
     measured   outputs of those that training uses, in the order in which they came in; None: infeasible
+    base       how many of them, the first, came in until the initial design was complete: they are what is to be
+               improved, and cannot fail to improve it
     cost       of all completed ones; None: nobody said what one costs
     designing  is the initial design still being run? Then no model is believed
     gain       what the best candidate is expected to improve the score by; None: no model said
@@ -30,6 +32,7 @@ class Progress:
     completed: int
     hours: float = 0.0
     measured: Sequence[Mapping[str, float] | None] = ()
+    base: int = 0
     cost: float | None = None
     designing: bool = False
     gain: float | None = None
@@ -100,19 +103,19 @@ def _target(target: float | Mapping[str, float], problem: Problem, progress: Pro
 
 
 def _no_improvement(limit: int, problem: Problem, progress: Progress) -> str | None:
-    since = _unimproved(problem, progress.measured)
+    since = _unimproved(problem, progress.measured, progress.base)
     if since < limit:
         return None
     what = "no change of the front" if problem.pareto else "no improvement"
     return f"{what} in the last {since} experiments"
 
 
-def _unimproved(problem: Problem, measured: Sequence[Mapping[str, float] | None]) -> int:
-    """Experiments since the best (the front) last changed; one whose objective is still outstanding improves nothing
-    and fails to improve nothing."""
+def _unimproved(problem: Problem, measured: Sequence[Mapping[str, float] | None], base: int) -> int:
+    """Experiments behind the first `base` ones since the best (the front) last changed; one whose objective is still
+    outstanding improves nothing and fails to improve nothing."""
     front: list[tuple[float, ...]] = []
     since = 0
-    for outputs in measured:
+    for place, outputs in enumerate(measured):
         mine = None
         if outputs is not None:
             score = problem.score(outputs)
@@ -124,7 +127,7 @@ def _unimproved(problem: Problem, measured: Sequence[Mapping[str, float] | None]
             front = [other for other in front if not _covers(mine, other)]
             front.append(mine)
             since = 0
-        elif front:
+        elif front and place >= base:
             since += 1
     return since
 

@@ -9,8 +9,7 @@ from typing import Any
 from labqueue.errors import FieldError
 from labqueue.problem import ROW, Problem
 from labqueue.problem.numbers import number, shown
-
-REASON_LIMIT = 2000
+from labqueue.problem.remarks import read_expected, read_reason
 
 
 @dataclass(frozen=True)
@@ -70,34 +69,10 @@ def key(problem: Problem, point: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _read_one(problem: Problem, each: Any) -> tuple[Candidate, list[FieldError]]:
     given = each if isinstance(each, Mapping) else {}
-    point, reason = given.get("parameters"), given.get("reason") or ""
-    expected, wrong = _expected(problem, given.get("expected") or {})
+    point = given.get("parameters")
+    expected, wrong = read_expected(problem, given.get("expected"))
+    reason, bad = read_reason(given.get("reason"))
     if not isinstance(point, Mapping):
         wrong.append(FieldError("parameters", "must be an object of name: value.", shown(point)))
         point = {}
-    if not isinstance(reason, str) or len(reason) > REASON_LIMIT:
-        rule = f"text of at most {REASON_LIMIT} letters"
-        wrong.append(FieldError("reason", f"must be {rule}.", shown(reason), rule))
-        reason = ""
-    return Candidate(point, reason, expected), wrong
-
-
-def _expected(problem: Problem, given: Any) -> tuple[dict[str, tuple[float, float]], list[FieldError]]:
-    """{output: {"mean": number, "sd": number}} for any of the outputs that are numbers."""
-    numbers = [each.name for each in problem.outputs if not each.classes]
-    allowed = ", ".join(numbers)
-    if not isinstance(given, Mapping):
-        return {}, [FieldError("expected", "must be an object of output: {mean, sd}.", shown(given), allowed)]
-    found, errors = {}, []
-    for name, value in given.items():
-        mean, sd = (
-            number(value.get(part)) if isinstance(value, Mapping) else None for part in ("mean", "sd")
-        )
-        if name not in numbers:
-            errors.append(FieldError(f"expected.{name}", "is no output that is a number.", None, allowed))
-        elif mean is None or sd is None or sd < 0:
-            rule = "{mean, sd}: finite numbers, sd not negative"
-            errors.append(FieldError(f"expected.{name}", f"must be {rule}.", shown(value), rule))
-        else:
-            found[str(name)] = (mean, sd)
-    return found, errors
+    return Candidate(point, reason, expected), [*wrong, *bad]

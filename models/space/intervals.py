@@ -41,6 +41,16 @@ def _one(function: Callable[[Interval], Interval]) -> Operation:
     return apply
 
 
+def _sum(a: Interval, b: Interval) -> Interval:
+    # Infinity less infinity is not known: what is infinite at one place need not be so at another.
+    low, high = a[0] + b[0], a[1] + b[1]
+    return -math.inf if math.isnan(low) else low, math.inf if math.isnan(high) else high
+
+
+def _negative(a: Interval) -> Interval:
+    return -a[1], -a[0]
+
+
 def _times(a: Interval, b: Interval) -> Interval:
     # 0 times infinity is 0 here: the infinite end stands for every finite number up to it.
     return _span([0.0 if 0.0 in (x, y) else x * y for x in a for y in b])
@@ -48,15 +58,17 @@ def _times(a: Interval, b: Interval) -> Interval:
 
 def _over(a: Interval, b: Interval) -> Interval:
     if b[0] <= 0 <= b[1]:
-        return EMPTY if b == (0.0, 0.0) else EVERYTHING
-    return _times(a, (1.0 / b[1], 1.0 / b[0]))
+        return EMPTY if a == b == (0.0, 0.0) else EVERYTHING
+    return _span([0.0 if math.isinf(y) else x / y for x in a for y in b])
 
 
 def _power(a: Interval, b: Interval) -> Interval:
-    if b[0] == b[1] and b[0] == int(b[0]) and abs(b[0]) <= 64:
-        return _whole_power(a, int(b[0]))
-    if a[1] < 0 and b[0] == b[1] and b[0] != int(b[0]):
-        return EMPTY
+    if b[0] == b[1] and math.isfinite(b[0]):
+        whole = b[0] == math.floor(b[0])
+        if whole and abs(b[0]) <= 64:
+            return _whole_power(a, int(b[0]))
+        if not whole and a[1] < 0:
+            return EMPTY
     if a[0] <= 0:
         return EVERYTHING
     return _span([_raised(x, y) for x in a for y in b])
@@ -103,12 +115,12 @@ def _absolute(a: Interval) -> Interval:
 
 
 INTERVALS: Mapping[str, Operation] = {
-    "+": _two(lambda a, b: (a[0] + b[0], a[1] + b[1])),
-    "-": _two(lambda a, b: (a[0] - b[1], a[1] - b[0])),
+    "+": _two(_sum),
+    "-": _two(lambda a, b: _sum(a, _negative(b))),
     "*": _two(_times),
     "/": _two(_over),
     "^": _two(_power),
-    "negate": _one(lambda a: (-a[1], -a[0])),
+    "negate": _one(_negative),
     "sqrt": _rising(math.sqrt, 0.0),
     "exp": _rising(math.exp, -math.inf),
     "log": _rising(math.log, 0.0),

@@ -15,13 +15,21 @@ from labqueue.problem.expression import Operation, evaluate
 
 Array = NDArray[np.float64]
 
-#: On arrays; where a result is no real number, it is nan or infinite.
+
+def _power(base: Any, exponent: Any) -> Any:
+    """As `labqueue.problem.plain.power` has it."""
+    found = np.float_power(base, exponent)
+    wrong = np.isnan(base) | np.isnan(exponent) | ((base < 0) & (exponent != np.floor(exponent)))
+    return np.where(wrong, np.nan, found)
+
+
+#: On arrays, by the rules of `labqueue.problem.plain`.
 ARRAYS: Mapping[str, Operation] = {
     "+": np.add,
     "-": np.subtract,
     "*": np.multiply,
     "/": np.divide,
-    "^": np.float_power,
+    "^": _power,
     "negate": np.negative,
     "sqrt": np.sqrt,
     "exp": np.exp,
@@ -49,7 +57,8 @@ def scale(rule: Expression, amounts: Mapping[str, Array]) -> Array:
 
 
 def margin_and_slope(rule: Expression, amounts: Mapping[str, float]) -> tuple[float, dict[str, float]]:
-    """The margin at one point and its slope along each name; (nan, {}) where it is no real number."""
+    """The margin at one point and its slope along each name, 0 where that is not finite; (nan, {}) where the margin is
+    no real number."""
     order = list(rule.names)
     values = {
         name: _Dual(np.float64(amounts[name]), np.eye(len(order))[place]) for place, name in enumerate(order)
@@ -57,9 +66,9 @@ def margin_and_slope(rule: Expression, amounts: Mapping[str, float]) -> tuple[fl
     with np.errstate(all="ignore"):
         left, right = (_lift(evaluate(side, values, _DUALS)) for side in (rule.left, rule.right))
         gap = right - left if rule.comparison in ("<", "<=") else left - right
-    slopes = np.zeros(len(order)) + gap.slope
-    if not (math.isfinite(gap.value) and np.isfinite(slopes).all()):
+    if not math.isfinite(gap.value):
         return math.nan, {}
+    slopes = np.nan_to_num(np.zeros(len(order)) + gap.slope, nan=0.0, posinf=0.0, neginf=0.0)
     return float(gap.value), dict(zip(order, map(float, slopes), strict=True))
 
 
@@ -106,7 +115,7 @@ _DUALS: Mapping[str, Operation] = {
     "-": _two(np.subtract, lambda a, b: a.slope - b.slope),
     "*": _two(np.multiply, lambda a, b: a.slope * b.value + a.value * b.slope),
     "/": _two(np.divide, lambda a, b: (a.slope - a.value / b.value * b.slope) / b.value),
-    "^": _two(np.float_power, _power_slope),
+    "^": _two(_power, _power_slope),
     "negate": _one(np.negative, lambda _: -1.0),
     "sqrt": _one(np.sqrt, lambda a: 0.5 / np.sqrt(a)),
     "exp": _one(np.exp, np.exp),

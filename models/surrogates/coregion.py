@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 from torch import Tensor
-from torch.distributions import Gamma, LogNormal, Normal
+from torch.distributions import Gamma, Normal
 
+from . import hurry
 from .data import Data, tensor
 from .encoding import Array
 from .gp import known_noise
@@ -164,7 +165,7 @@ class Family:
         matrix = between[of][:, of] * kernel + noise.diag()
         mean = means[of]
         prior = (
-            _log(LogNormal, task.center, task.spread, lengths)
+            task.length_prior(logs)[0]
             + _log(Gamma, *task.scale_prior, scales)
             + _log(Normal, *NOISE_PRIOR, log_noises[self._noisy])
             + 2 * (_LKJ - 1) * root.diagonal().log().sum()
@@ -211,6 +212,7 @@ def fit(family: Sequence[Data], kernel: str, starts: Sequence[Coregion], device:
             method="L-BFGS-B",
             bounds=bounds,
             options={"maxiter": _ITERATIONS},
+            callback=hurry.stop,
         )
         for start in starts
     ]
@@ -252,9 +254,7 @@ def bonds_of(correlations: Array) -> Array:
     return np.asarray((root / root.diagonal()[:, None])[np.tril_indices(len(root), -1)])
 
 
-def _log(
-    prior: type[Gamma | LogNormal | Normal], one: Tensor | float, other: Tensor | float, values: Tensor
-) -> Tensor:
+def _log(prior: type[Gamma | Normal], one: Tensor | float, other: Tensor | float, values: Tensor) -> Tensor:
     """The log density of all values together, of a distribution with these two parameters."""
     known = prior(torch.as_tensor(one).to(values), torch.as_tensor(other).to(values), validate_args=False)
     found: Tensor = known.log_prob(values).sum()  # type: ignore[no-untyped-call]

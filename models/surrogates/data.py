@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -89,15 +89,39 @@ def modelled(problem: Problem) -> tuple[Output, ...]:
     return tuple(problem.output(name) for name in dict.fromkeys(wanted))
 
 
-def datasets(problem: Problem, space: Space, rows: Sequence[Observation]) -> dict[str, Data]:
-    """For each modelled output the measured rows that have it. Raises LearningError where one has fewer than two."""
-    outputs = modelled(problem)
+def needed(problem: Problem) -> frozenset[str]:
+    """The modelled outputs without which there is no model: those of the objectives. Where everything is to be learnt
+    each output is learnt as soon as it can be, and an outcome constraint of which nothing is known rules nothing out."""
+    return frozenset() if problem.learning else frozenset(each.output for each in problem.objectives)
+
+
+def known(problem: Problem, names: Collection[str]) -> Problem:
+    """The problem as far as there are models: without the goals and outcome constraints of other outputs than these."""
+    return replace(
+        problem,
+        objectives=tuple(each for each in problem.objectives if each.output in names),
+        outcome_constraints=tuple(each for each in problem.outcome_constraints if each.output in names),
+    )
+
+
+def datasets(
+    problem: Problem, space: Space, rows: Sequence[Observation], names: Collection[str] | None = None
+) -> dict[str, Data]:
+    """For each modelled output that has two the measured rows that have it.
+
+    names: of these outputs alone, all of them; None: of as many as can be. Raises LearningError where one that is needed
+    has fewer than two, or all have.
+    """
+    outputs = [each for each in modelled(problem) if names is None or each.name in names]
     if not outputs:
         raise LearningError("the problem has no objective")
     found = {each.name: _of_output(each, rows) for each in outputs}
-    for name, (points, _, _) in found.items():
-        if len(points) < 2:
+    few = [name for name, (points, _, _) in found.items() if len(points) < 2]
+    for name in few:
+        if len(few) == len(outputs) or name in (needed(problem) if names is None else names):
             raise LearningError(f"fewer than 2 results with {name} are in")
+        del found[name]
+    outputs = [each for each in outputs if each.name in found]
     used = {id(point): point for points, _, _ in found.values() for point in points}
     place = {each: number for number, each in enumerate(used)}
     encoded = space.encode(list(used.values()))

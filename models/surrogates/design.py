@@ -44,7 +44,8 @@ def points(
     """
     if strategy is not None and strategy.design.kind not in FILLING:
         return _fixed(encoding, seed, strategy)[start : start + count]
-    seen = {_key(each) for each in taken}
+    context = {each.name for each in encoding.problem.context}
+    seen = {_key({name: each[name] for name in each if name not in context}) for each in taken}
     found: list[Point] = []
     fruitless = 0
     for index, point in enumerate(_sequence(encoding, seed, strategy)):
@@ -122,13 +123,22 @@ def _settled(encoding: Encoding, lab: Array) -> list[Point]:
 
 
 def _fixed(encoding: Encoding, seed: int, strategy: Strategy) -> list[Point]:
-    """A whole design. A point that breaks a constraint is moved to the nearest that does not."""
-    found = encoding.settle_many(fixed.rows(encoding, strategy.design, seed))
-    kept = [point for point in found if point is not None]
+    """A whole design. A point that breaks a constraint is moved to the nearest that does not, or, where one that was
+    planned elsewhere is there already, gives way to one of a sequence that fills the space."""
+    rows = fixed.rows(encoding, strategy.design, seed)
+    settled, kept = encoding.settle_many(rows), {}
+    planned: dict[object, bytes] = {}
+    for place in np.argsort(
+        ~encoding.table.holds(rows), kind="stable"
+    ):  # what was not moved, before what was
+        point, row = settled[place], rows[place].tobytes()
+        if point is not None and planned.setdefault(_key(point), row) == row:
+            kept[int(place)] = point
     if not kept:
         raise LearningError("The constraints leave no point that can be run; please check their bounds.")
-    missing = len(found) - len(kept)
-    return kept + (points(encoding, seed, 0, missing) if missing else [])
+    found = [kept[place] for place in sorted(kept)]
+    missing = len(rows) - len(found)
+    return found + (points(encoding, seed, 0, missing, found) if missing else [])
 
 
 @lru_cache(maxsize=16)

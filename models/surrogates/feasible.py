@@ -33,6 +33,10 @@ class Feasibility:
         value: Tensor = torch.special.log_ndtr(mean / variance.sqrt())
         return value.reshape(inputs.shape[:-1])
 
+    def likely_impossible(self, inputs: Tensor) -> Tensor:
+        """For rows (..., columns): is a run likelier to be impossible than not?"""
+        return self.log_probability(inputs) < math.log(0.5)
+
     def _kernel(self, inputs: Tensor) -> Tensor:
         gap = (inputs[:, None, :] - self._inputs).square().sum(-1).clamp_min(1e-24).sqrt()
         scaled = math.sqrt(5) * gap / self._length

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,8 @@ import torch
 from labqueue.problem import Problem
 from labqueue.strategy import AUTO, MULTI_OUTPUT, Strategy
 
-from . import metrology
-from .data import Data, Space, datasets, related
+from . import hurry, metrology
+from .data import Data, Space, datasets, known, related
 from .encoding import Encoding
 from .kinds import multi
 from .kinds.kind import Labels, Part
@@ -57,6 +57,7 @@ def fit(
     space = space_of(problem, rows, files)
     data = _datasets(problem, space, rows, strategy.surrogate, strategy.kernel)
     earlier = _warm(problem, strategy, space, warm)
+    earlier = earlier if set(earlier) == set(data) else {}  # outputs that are learnt together go on together
     with seeded(seed_for("fit", seed), device):
         found = _fits(data, strategy.surrogate, earlier, seed, device)
         outputs = {
@@ -72,6 +73,23 @@ def fit(
     return Fitted(dump(State(found, strategy.surrogate)), metrics, device)
 
 
+def hurried(
+    problem: Problem,
+    strategy: Strategy,
+    space: Space,
+    rows: Sequence[Observation],
+    seed: int,
+    device: str,
+    spent: Callable[[], bool],
+) -> bytes:
+    """The state alone, searched for until `spent`: the same as `fit` finds where that is never. Raises LearningError as
+    it does."""
+    device = usable(device)
+    data = _datasets(problem, space, rows, strategy.surrogate, strategy.kernel)
+    with seeded(seed_for("fit", seed), device), hurry.until(spent):
+        return dump(State(_fits(data, strategy.surrogate, {}, seed, device), strategy.surrogate))
+
+
 def restore(
     problem: Problem,
     strategy: Strategy,
@@ -83,10 +101,11 @@ def restore(
     """What was found, on all rows, also those that the fit had not seen. Raises LearningError."""
     kept = load(problem, space.width, state)
     device = usable(device)
-    data = _datasets(problem, space, rows, kept.asked)
+    data = _datasets(problem, space, rows, kept.asked, names=kept.outputs)
     made = {name: each.fit.part(data[name], device) for name, each in kept.outputs.items()}
     numbers = {name: each for name, each in made.items() if isinstance(each, Part)}
     labels = {name: cast(Labels, each) for name, each in made.items() if name not in numbers}
+    problem = known(problem, kept.outputs)
     return Surrogate(problem, space, tuple(numbers), tuple(numbers.values()), labels, device)
 
 
@@ -131,9 +150,14 @@ def _warm(problem: Problem, strategy: Strategy, space: Space, data: bytes | None
 
 
 def _datasets(
-    problem: Problem, space: Space, rows: Sequence[Observation], asked: str, kernel: str = AUTO
+    problem: Problem,
+    space: Space,
+    rows: Sequence[Observation],
+    asked: str,
+    kernel: str = AUTO,
+    names: Collection[str] | None = None,
 ) -> dict[str, Data]:
-    found = datasets(problem, space, rows)
+    found = datasets(problem, space, rows, names)
     if kernel != AUTO:
         found = {name: replace(each, kernels=(kernel,)) for name, each in found.items()}
     return related(found) if asked == MULTI_OUTPUT else found

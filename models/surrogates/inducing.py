@@ -14,6 +14,7 @@ from linear_operator.utils.cholesky import psd_safe_cholesky
 from scipy.optimize import minimize
 from torch import Tensor
 
+from . import hurry
 from .encoding import Array
 from .likelihood import LEAST_NOISE, Peak, Task, covariance, distances, log_prior, position_of
 
@@ -97,6 +98,7 @@ def polish(task: Task, points: Tensor, start: Peak, iterations: int) -> Peak:
         method="L-BFGS-B",
         bounds=list(zip(low, high, strict=True)),
         options={"maxiter": iterations},
+        callback=hurry.stop,
     )
     return Peak(
         task.of_columns(np.exp(answer.x[:dimensions])),

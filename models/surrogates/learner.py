@@ -19,10 +19,10 @@ from labqueue.strategy import DESIGN as DESIGN_ALONE
 from labqueue.strategy import FILLING, Strategy
 
 from . import design, fitting, reasons
-from .acquisition import Situation, complete
+from .acquisition import Situation, complete, partial
 from .cost import Cost
-from .data import Space
-from .encoding import Encoding
+from .data import Space, tensor
+from .encoding import Array, Encoding
 from .expected import chances, expected
 from .feasible import Feasibility
 from .fitting import Files, seeded, usable
@@ -45,6 +45,10 @@ from .values import (
 )
 
 _BEST = 4
+#: Points of a design that are looked at for some that can be run, and two more for each that is wanted.
+_LOOKED_AT = 64
+#: The share of the time left that an ask without a model has for its fit.
+_OF_FIT = 0.5
 #: What linear algebra raises where a model is ill-conditioned beyond repair.
 _BROKEN = (NotPSDError, NanError, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
 _LIBRARIES = ("torch", "botorch", "gpytorch", "linear_operator", "numpy", "scipy")
@@ -74,7 +78,7 @@ def suggest(
     if snapshot.strategy.method != DESIGN_ALONE and (wanted > 0 or snapshot.staged):
         with seeded(seed_for("suggest", snapshot.seed, snapshot.number), device):
             also = [each.parameters for each in found]
-            modelled, gain = _modelled(snapshot, space, also, effort, device, files)
+            modelled, gain = _modelled(snapshot, space, also, effort, device)
         gain = None if found else gain
         found += modelled
     cost = {
@@ -132,7 +136,7 @@ def _draw(
 
 
 def _taken(snapshot: Snapshot) -> list[Point]:
-    return [*(row.parameters for row in snapshot.rows), *snapshot.pending, *snapshot.staged]
+    return [*(row.asked for row in snapshot.rows), *snapshot.pending, *snapshot.staged]
 
 
 def _modelled(
@@ -141,11 +145,10 @@ def _modelled(
     also: Sequence[Point],
     effort: Effort,
     device: str,
-    files: Files | None,
 ) -> tuple[list[Candidate], float | None]:
     count = snapshot.count - len(also)
     try:
-        surrogate = _surrogate(snapshot, space, device, files)
+        surrogate = _surrogate(snapshot, space, device, effort)
         return _chosen(snapshot, surrogate, also, count, effort)
     except (LearningError, *_BROKEN) as error:
         why = str(error) if isinstance(error, LearningError) else f"its numbers broke down: {error}"
@@ -153,17 +156,28 @@ def _modelled(
             Candidate(point, reasons.waiting(why), {}, SUGGESTER, place)
             for place, point in enumerate(snapshot.staged)
         ]
-        drawn = _draw(snapshot, space, count, [*_taken(snapshot), *also], endless=True)
+        drawn = _filled(snapshot, space, count, [*_taken(snapshot), *also], device)
         reason = reasons.fallback(why)
         return [*kept, *(Candidate(point, reason, {}, SUGGESTER) for point in drawn)], None
 
 
-def _surrogate(snapshot: Snapshot, space: Space, device: str, files: Files | None) -> Surrogate:
+def _filled(snapshot: Snapshot, space: Space, count: int, taken: Sequence[Point], device: str) -> list[Point]:
+    """The next points of a design; where runs are likely to be impossible, only for want of others."""
+    feasibility = _feasibility(snapshot, space, device)
+    if count <= 0 or feasibility is None:
+        return _draw(snapshot, space, count, taken, endless=True)
+    drawn = _draw(snapshot, space, _LOOKED_AT + 2 * count, taken, endless=True)
+    impossible = feasibility.likely_impossible(tensor(space.encode(drawn), device)).cpu().numpy()
+    return [drawn[place] for place in np.argsort(impossible, kind="stable")[:count]]
+
+
+def _surrogate(snapshot: Snapshot, space: Space, device: str, effort: Effort) -> Surrogate:
     state = snapshot.model
     if state is None:
-        state = fitting.fit(
-            snapshot.problem, snapshot.strategy, snapshot.rows, None, snapshot.seed, device, files=files
-        ).state
+        spent = effort.part(_OF_FIT)
+        state = fitting.hurried(
+            snapshot.problem, snapshot.strategy, space, snapshot.rows, snapshot.seed, device, spent
+        )
     return fitting.restore(snapshot.problem, snapshot.strategy, space, snapshot.rows, state, device)
 
 
@@ -175,32 +189,41 @@ def _chosen(
     pending = [*snapshot.pending, *also]
     rows = complete(problem, snapshot.rows)
     seed = seed_for("candidate", snapshot.seed, snapshot.number, 0)
-    situation = Situation.of(surrogate, rows, pending, snapshot.strategy, seed)
+    beside = partial(problem, snapshot.rows)
+    situation = Situation.of(surrogate, rows, pending, snapshot.strategy, seed, beside)
     ask = Ask(
         space,
         snapshot.strategy,
         snapshot.seed,
         snapshot.number,
-        [row.parameters for row in snapshot.rows],
+        [row.asked for row in snapshot.rows],
         [rows[place].parameters for place in _best(situation)],
         pending,
         snapshot.staged,
         count,
-        _feasibility(snapshot, surrogate),
+        _feasibility(snapshot, space, surrogate.device),
         None if snapshot.strategy.cost is None else Cost(snapshot.strategy.cost, problem, space),
     )
     choices, gain = choose(ask, situation, effort)
-    return _told(situation, choices, ask), gain
+    return _told(problem, situation, choices, ask), gain
 
 
-def _told(situation: Situation, choices: Sequence[Choice], ask: Ask) -> list[Candidate]:
+def _told(problem: Problem, situation: Situation, choices: Sequence[Choice], ask: Ask) -> list[Candidate]:
     surrogate, goals = situation.surrogate, situation.goals
     inputs = ask.space.encode([each.point for each in choices])
-    sentences = Sentences(goals.problem, *_standing(situation))
+    limits = goals.problem.outcome_constraints
+    sentences = Sentences(
+        goals.problem,
+        *_standing(situation),
+        inside=bool(situation.attainable.any()),
+        unknown=[each for each in problem.outcome_constraints if each not in limits],
+    )
     foretold = expected(surrogate, goals, inputs)
     if not all(map(math.isfinite, itertools.chain(*(pair for each in foretold for pair in each.values())))):
         raise LearningError("the model expects what is no number")
-    told = zip(choices, foretold, chances(surrogate, goals, inputs), strict=True)
+    told = zip(
+        choices, foretold, chances(surrogate, goals, inputs), _possible(ask, situation, inputs), strict=True
+    )
     return [
         Candidate(
             choice.point,
@@ -212,13 +235,22 @@ def _told(situation: Situation, choices: Sequence[Choice], ask: Ask) -> list[Can
                 choice.staged is not None,
                 choice.repeated,
                 ask.cost is not None,
+                possible,
             ),
             figures,
             SUGGESTER,
             choice.staged,
         )
-        for choice, figures, kept in told
+        for choice, figures, kept, possible in told
     ]
+
+
+def _possible(ask: Ask, situation: Situation, inputs: Array) -> list[float] | list[None]:
+    """For each row the chance that it can be run; nothing where everything could be run so far."""
+    if ask.feasibility is None:
+        return [None] * len(inputs)
+    chance: list[float] = ask.feasibility.log_probability(situation.surrogate.tensor(inputs)).exp().tolist()
+    return chance
 
 
 def _best(situation: Situation) -> list[int]:
@@ -247,10 +279,10 @@ def _standing(situation: Situation) -> tuple[float | None, bool]:
     return float(situation.goals.score(situation.outputs[good]).max()), True
 
 
-def _feasibility(snapshot: Snapshot, surrogate: Surrogate) -> Feasibility | None:
+def _feasibility(snapshot: Snapshot, space: Space, device: str) -> Feasibility | None:
     """None where nothing was infeasible so far."""
     bad = [row.parameters for row in snapshot.rows if row.outcome == "infeasible"]
     if not bad:
         return None
     good = [row.parameters for row in snapshot.rows if row.outcome == "measured"]
-    return Feasibility(*(surrogate.tensor(surrogate.space.encode(points)) for points in (good, bad)))
+    return Feasibility(*(tensor(space.encode(points), device) for points in (good, bad)))

@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from . import hurry
 from .encoding import Array
+from .lengths import LengthPrior, Sparse, log_normal, usual
 
 #: Matern kernels are named by their smoothness: 1/2, 3/2, 5/2.
 RBF, MATERN12, MATERN32, MATERN = KERNELS = ("rbf", "matern12", "matern32", "matern52")
@@ -33,15 +36,6 @@ SCALE_PRIOR = (4.0, 4.0)  # gamma: shape, rate
 #: with the narrow prior 30 % of the campaigns on the direct arylation table found 99 % yield, with this one 90 %. Beside
 #: continuous parameters it asks for too much of their range (on a mixed problem the regret was 20 times as large).
 LISTED_SCALE_PRIOR = (5.0, 0.25)
-#: Log-normal: there, too, length scales are long at first, about as with the Gamma(2, 0.2) of Shields et al. (Nature 590,
-#: 89-96, 2021), so that a few results already say which ligands and which solvents are good, whatever they were tried
-#: with. 96 % of those campaigns found 99 % yield; with the prior below 92 %.
-LISTED_LENGTH_PRIOR = (2.6, 1.0)
-#: Log-normal. Length scales grow with the square root of their number (Hvarfner et al., arXiv 2402.02229).
-_LENGTH_SPREAD = math.sqrt(3)
-#: Of the columns of a category parameter that belong together: no category is taken to behave like another before it was
-#: tried.
-CATEGORY_PRIOR = (1.2, 0.4)
 _ITERATIONS = 200
 _IMPOSSIBLE = 1e10
 _NEAREST = 1e-20
@@ -64,9 +58,8 @@ class Task:
     where it is to be found; then it is the same for all those rows).
 
     groups    the group of each column: 0, 1, ...; columns of a group (of one category parameter) share a length scale
-    sparsity  None: length scales have a log-normal prior that grows with the groups. A number: few of them matter;
-              it is the tau of a sparse prior (SAAS, Eriksson and Jankowiak, arXiv 2103.00349: tau / length^2 is
-              half-Cauchy), smaller for fewer
+    sparsity  None: all length scales are expected to matter. A number: few of them, the fewer the smaller it is (the tau
+              of `lengths.Sparse`)
     listed    is every parameter one of some values, with categories among them?
     """
 
@@ -92,25 +85,10 @@ class Task:
     def index(self) -> Tensor:
         return torch.as_tensor(self.groups, device=self.inputs.device)
 
-    @property
-    def center(self) -> Tensor:
-        """Of the log-normal prior of each length scale."""
-        if self.listed:
-            return torch.full((self.lengths,), LISTED_LENGTH_PRIOR[0]).to(self.inputs)
-        common = math.sqrt(2) + 0.5 * math.log(len(self.groups) if self.lengths == 1 else self.lengths)
-        return torch.where(self.shared, CATEGORY_PRIOR[0], common).to(self.inputs)
-
-    @property
-    def spread(self) -> Tensor:
-        if self.listed:
-            return torch.full((self.lengths,), LISTED_LENGTH_PRIOR[1]).to(self.inputs)
-        return torch.where(self.shared, CATEGORY_PRIOR[1], _LENGTH_SPREAD).to(self.inputs)
-
-    @property
-    def shared(self) -> Tensor:
-        """Which length scales belong to the columns of one category parameter."""
-        several = self.lengths > 1
-        return torch.tensor([several and self.groups.count(each) > 1 for each in range(self.lengths)])
+    @cached_property
+    def length_prior(self) -> LengthPrior:
+        found = usual(self.groups, self.listed, self.inputs)
+        return found if self.sparsity is None else Sparse(self.sparsity, found)
 
     def own(self, lengthscales: Sequence[float]) -> list[float]:
         """The length scale of each group, of those of the columns."""
@@ -166,6 +144,8 @@ def climb(task: Task, starts: Sequence[Peak | None], iterations: int = _ITERATIO
 
     best: Peak | None = None
     for start in starts:
+        if best is not None and hurry.spent():
+            break
         answer = minimize(
             fall,
             np.clip(position_of(task, start), low, high),
@@ -173,6 +153,7 @@ def climb(task: Task, starts: Sequence[Peak | None], iterations: int = _ITERATIO
             method="L-BFGS-B",
             bounds=list(zip(low, high, strict=True)),
             options={"maxiter": iterations},
+            callback=hurry.stop,
         )
         height = -float(answer.fun)
         if math.isfinite(height) and height > -_IMPOSSIBLE and (best is None or height > best.density):
@@ -189,7 +170,7 @@ def climb(task: Task, starts: Sequence[Peak | None], iterations: int = _ITERATIO
 def position_of(task: Task, start: Peak | None) -> Array:
     """Where the climb begins; None: the priors' mode."""
     if start is None:
-        lengths = (task.center - task.spread.square()).tolist()
+        lengths = task.length_prior.mode
         scale, mean, noise = 0.0, 0.0, NOISE_PRIOR[0]
     else:
         lengths = [math.log(each) for each in task.own(start.lengthscales)]
@@ -203,7 +184,7 @@ def density_of(task: Task) -> Callable[[Tensor], tuple[float, Tensor] | None]:
     of (log length scales, log output scale, mean, log noise); None where the covariance is not positive definite."""
     inputs, targets, unknown = task.inputs, task.targets, task.unknown
     count, dimensions, index = len(inputs), task.lengths, task.index
-    center, spread = task.center, task.spread
+    prior_of_lengths = task.length_prior
     fitted = bool(unknown.any())
     known = torch.where(unknown, torch.zeros_like(task.noise), task.noise)
     constant = -0.5 * count * math.log(2 * math.pi)
@@ -236,12 +217,12 @@ def density_of(task: Task) -> Callable[[Tensor], tuple[float, Tensor] | None]:
             moved = torch.zeros_like(logs).index_add_(0, index, moved)
         else:
             moved = (pull * apart).sum()[None]
-        slope_of_lengths = _length_prior(logs, inverse_square, center, spread, task.sparsity)[1]
+        of_lengths, slope_of_lengths = prior_of_lengths(logs)
         slope = torch.empty_like(position)
         slope[:dimensions] = -2 * inverse_square * moved + slope_of_lengths
         slope[dimensions] = scale * (gain * kernel).sum() + (shape - 1) - rate * scale
         slope[dimensions + 1] = weights.sum()
-        value = likelihood + constant + log_prior(position, task)
+        value = likelihood + constant + of_lengths + _other_priors(position, task)
         if fitted:
             slope[-1] = position[-1].exp() * gain.diagonal()[unknown].sum()
             slope[-1] -= (position[-1] - NOISE_PRIOR[0]) / NOISE_PRIOR[1] ** 2
@@ -251,29 +232,16 @@ def density_of(task: Task) -> Callable[[Tensor], tuple[float, Tensor] | None]:
     return density
 
 
-def _length_prior(
-    logs: Tensor, inverse_square: Tensor, center: Tensor, spread: Tensor, sparsity: float | None
-) -> tuple[Tensor, Tensor]:
-    """The log prior of the length scales, and its slope along their logarithms."""
-    if sparsity is None:
-        return _log_normal(logs, center, spread).sum(), -1 - (logs - center) / spread.square()
-    square = (sparsity * inverse_square).square()
-    return (math.log(2 / math.pi) - (1 + square).log()).sum(), 4 * square / (1 + square)
-
-
 def log_prior(position: Tensor, task: Task) -> Tensor:
-    """Of (log length scales, log output scale, mean, log noise where any is to be found)."""
-    logs, log_scale = position[: task.lengths], position[task.lengths]
+    """Of (log length scales, log output scale, mean, log noise where any is to be found); differentiable."""
+    return task.length_prior(position[: task.lengths])[0] + _other_priors(position, task)
+
+
+def _other_priors(position: Tensor, task: Task) -> Tensor:
+    """Of the same without the length scales."""
+    log_scale = position[task.lengths]
     shape, rate = task.scale_prior
-    value, _ = _length_prior(logs, (-2 * logs).exp(), task.center, task.spread, task.sparsity)
-    value = value + shape * math.log(rate) - math.lgamma(shape)
-    value = value + (shape - 1) * log_scale - rate * log_scale.exp()
+    value = shape * math.log(rate) - math.lgamma(shape) + (shape - 1) * log_scale - rate * log_scale.exp()
     if len(position) == task.lengths + 2:
         return value
-    return value + position[-1] + _log_normal(position[-1], *NOISE_PRIOR)
-
-
-def _log_normal(logarithm: Tensor, center: Tensor | float, spread: Tensor | float) -> Tensor:
-    width = torch.as_tensor(spread)
-    standard = (logarithm - center) / width
-    return -logarithm - width.log() - 0.5 * math.log(2 * math.pi) - 0.5 * standard.square()
+    return value + position[-1] + log_normal(position[-1], *NOISE_PRIOR)

@@ -82,7 +82,8 @@ class PoolSearch:
             generator = np.random.default_rng(seed_for("chance", self._seed, self._asked))
             places = generator.permutation(self._space.rows)
             places = places[~np.isin(places, gone)][:_RANKED]
-            values = worth.of(worth.tensor(self._space.features(places))).numpy()
+            rows = worth.tensor(self._space.features(places))
+            values = worth.of(rows, self._effort.spent).numpy()
         self._effort.evaluations += worth.evaluations - before
         return Ranking(
             [self._space.point(int(place)) for place in places], self._space.features(places), values
@@ -99,7 +100,7 @@ class PoolSearch:
                 break
             left = np.flatnonzero(stale)
             part = left[np.argsort(-values[left], kind="stable")[:_VALUED]]
-            values[part], stale[part] = worth.of(self._rows[part]).numpy(), False
+            values[part], stale[part] = worth.of(self._rows[part], self._effort.spent).numpy(), False
             best = max(best, float(values[part].max()))
         return values
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from labqueue.problem import DESIRABILITY, MAXIMIZE, MINIMIZE, Objective, Problem
+from labqueue.problem import DESIRABILITY, MAXIMIZE, MINIMIZE, Objective, OutcomeConstraint, Problem
 from labqueue.strategy import DESIGN, FILLING, SOBOL, Strategy
 
 from .values import SCORE
@@ -38,6 +38,9 @@ _LOOKS_FOR = {
 #: These ask for knowledge, whatever the goals are.
 _LEARNS = ("uncertainty", "entropy", "disagreement", "random")
 
+#: Of a chance so small nothing more is said.
+_HARDLY = 0.005
+
 
 def design(number: int, strategy: Strategy) -> str:
     """For the point of index `number` of a design."""
@@ -63,13 +66,23 @@ class Sentences:
     """For the points of one ask.
 
     best      the best admissible score so far, or None where nothing is; beaten: the front's reference is beaten by
-              something measured (always, where there is no front)
+              something measured (always, where there is no front); inside: something was measured that could be
+              planned today; unknown: outcome constraints of outputs that there is no model of yet
     """
 
-    def __init__(self, problem: Problem, best: float | None, beaten: bool = True) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        best: float | None,
+        beaten: bool = True,
+        inside: bool = True,
+        unknown: Sequence[OutcomeConstraint] = (),
+    ) -> None:
         self._problem = problem
         self._best = best
         self._beaten = beaten
+        self._inside = inside
+        self._unknown = unknown
 
     def chosen(
         self,
@@ -80,9 +93,11 @@ class Sentences:
         kept: bool = False,
         repeated: bool = False,
         costs: bool = False,
+        possible: float | None = None,
     ) -> str:
         """`name`: of the acquisition function; `chances` to keep each outcome constraint; `flying`: points in flight
-        that were taken into account; `kept`: it was staged before; `costs`: worth was reckoned per cost."""
+        that were taken into account; `kept`: it was staged before; `costs`: worth was reckoned per cost;
+        `possible`: the chance that it can be run at all, where something could not."""
         if repeated:
             text = f"Measured again, as the strategy allows: {self._figures(expected)}."
         elif name in _LEARNS:
@@ -92,6 +107,8 @@ class Sentences:
         else:
             text = self._of_score(name, expected)
         text += self._limits(chances)
+        if possible is not None:
+            text += f" Chance that it can be run: {_percent(possible)}."
         if costs:
             text += " Worth is reckoned per cost."
         if kept:
@@ -103,7 +120,10 @@ class Sentences:
     def _of_score(self, name: str, expected: Expected) -> str:
         figures = self._figures(expected)
         if self._best is None:
-            return f"Nothing that was measured satisfies the outcome constraints yet: {figures}."
+            lacks = (
+                "satisfies the outcome constraints yet" if self._inside else "lies in the space as it is now"
+            )
+            return f"Nothing that was measured {lacks}: {figures}."
         gain, spread = expected[SCORE][0] - self._best, expected[SCORE][1]
         figures += f"; the best so far is {self._shown(self._best)}"
         if name in _LOOKS_FOR:
@@ -111,7 +131,8 @@ class Sentences:
         if gain > 0:
             return f"Expected to beat the best so far: {figures}."
         chance = 0.5 * (1 + math.erf(gain / (spread * math.sqrt(2)))) if spread > 0 else 0.0
-        return f"Uncertain, so worth a look: {figures} (chance to beat it: {_percent(chance)})."
+        begin = "Hardly anything better is expected" if chance < _HARDLY else "Uncertain, so worth a look"
+        return f"{begin}: {figures} (chance to beat it: {_percent(chance)})."
 
     def _of_front(self, name: str, expected: Expected) -> str:
         begin = _LOOKS_FOR.get(name, "Expected to extend the front")
@@ -150,7 +171,8 @@ class Sentences:
     def _limits(self, chances: Sequence[float]) -> str:
         limits = self._problem.outcome_constraints
         kept = [f"{each}: {_percent(chance)}" for each, chance in zip(limits, chances, strict=False)]
-        return f" Chance to keep {', '.join(kept)}." if kept else ""
+        told = f" Chance to keep {', '.join(kept)}." if kept else ""
+        return told + "".join(f" Too little is known yet to keep {each}." for each in self._unknown)
 
 
 def _wish(objective: Objective) -> str:
@@ -164,6 +186,6 @@ def _spread(mean: float, spread: float) -> str:
 
 
 def _percent(chance: float) -> str:
-    if chance < 0.005:
+    if chance < _HARDLY:
         return "under 1 %"
     return "over 99 %" if chance > 0.995 else f"{100 * chance:.0f} %"

@@ -15,10 +15,10 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from labqueue.strategy import Strategy
+from labqueue.strategy import AUTO, Strategy
 
 from . import acquisition
-from .acquisition import Situation, Worth
+from .acquisition import RANDOM, Situation, Worth
 from .acquisition.mixture import pick
 from .cost import Cost
 from .data import Space
@@ -29,7 +29,7 @@ from .pools import PoolSpace
 from .search import Effort, Ranking, ranked
 from .seeds import seed_for
 from .taken import Taken
-from .values import Point
+from .values import LearningError, Point
 
 #: Of staged candidates so many places are decided one by one; the others keep an order by worth: the front of a queue is
 #: claimed first, and the end will have been looked at again by then.
@@ -44,7 +44,7 @@ _SUBMODULAR = ("log_ei", "log_nei", "log_nehvi", "uncertainty", "entropy", "disa
 class Ask:
     """Everything but the model.
 
-    rows     points that were run; best: the best of them, best first; pending: points in flight
+    rows     points that were run, as they were planned; best: the best of them, best first; pending: points in flight
     staged   candidates that may give way, in their order; count: candidates wanted beside them
     """
 
@@ -94,6 +94,7 @@ class _Queue:
         self._chosen: list[Choice] = []
         self._found: Ranking | None = None
         self._searches = 0
+        self._sought = ""
         self._ceilings: dict[str, float] = {}
         self._gain: float | None = None
 
@@ -114,7 +115,9 @@ class _Queue:
         """The next place; False where no point is left."""
         place = len(self._chosen)
         name, worth = self._worth(place)
-        values = worth.of(self._rows[self._left]).numpy()
+        if name == RANDOM and not self._by_chance_alone and self._draw(name, worth):
+            return True
+        values = worth.of(self._rows[self._left], self._effort.spent).numpy()
         if self._left:  # the best first: what is left over at a deadline keeps this order
             order = np.argsort(-values, kind="stable")
             self._left, values = [self._left[each] for each in order], values[order]
@@ -122,17 +125,36 @@ class _Queue:
         if self._left and threshold >= self._ceilings.get(name, math.inf):
             self._take_staged(name, worth)
             return True
-        self._found = self._searched(worth, place)
+        self._found = self._searched(worth)
         new = self._first_new(self._found)
         if new is not None and name in _SUBMODULAR and not self._turning(name):
             self._ceilings[name] = float(self._found.values[new])
-        if new is None or float(self._found.values[new]) <= threshold:
-            if not self._left:
-                return False
+        if self._left and (new is None or float(self._found.values[new]) <= threshold):
             self._take_staged(name, worth)
+        elif new is None:
+            return False
         else:
+            self._require_number(float(self._found.values[new]))
             self._take_new(new, name, worth)
         return True
+
+    def _require_number(self, best: float) -> None:
+        """Raises LearningError where no point that was looked at is worth any: not for want of points or time."""
+        if not math.isfinite(best) and not self._effort.cut:
+            where = "the model" if self._ask.cost is None else "the model or the strategy's cost"
+            raise LearningError(f"{where} gives no number at any point")
+
+    @property
+    def _by_chance_alone(self) -> bool:
+        return all(each.acquisition == RANDOM for each in self._ask.strategy.acquisition)
+
+    def _draw(self, name: str, worth: Worth) -> bool:
+        """A new point by chance, whatever is staged: that may have been chosen for what it is worth. False: none is left."""
+        self._found = self._searched(worth)
+        new = self._first_new(self._found)
+        if new is not None:
+            self._take_new(new, name, worth)
+        return new is not None
 
     def _worth(self, place: int) -> tuple[str, Worth]:
         ask = self._ask
@@ -144,7 +166,15 @@ class _Queue:
         """Does the function look in another direction at each place?"""
         return self._problem.pareto and name in ("log_ei", "log_nei")
 
-    def _searched(self, worth: Worth, place: int) -> Ranking:
+    def _searched(self, worth: Worth) -> Ranking:
+        """The search of the next place, which goes on from the one before it if that looked for the same."""
+        if self._searches % _WHOLE == 0 or self._sought != worth.name:
+            self._found = None
+        self._searches += 1
+        self._sought = worth.name
+        return self._ranked(worth, self._found)
+
+    def _ranked(self, worth: Worth, earlier: Ranking | None) -> Ranking:
         ask = self._ask
         gone = (
             []
@@ -155,10 +185,7 @@ class _Queue:
             falling = worth.name in _SUBMODULAR and not self._turning(worth.name)
             return self._pool.ranked(worth, gone, falling)
         assert isinstance(ask.space, Encoding), "the two kinds of space"
-        if self._searches % _WHOLE == 0:
-            self._found = None
-        self._searches += 1
-        return ranked(worth, ask.space, ask.best, self._situation.seed, self._effort, self._found)
+        return ranked(worth, ask.space, ask.best, self._situation.seed, self._effort, earlier)
 
     @cached_property
     def _pool(self) -> PoolSearch:
@@ -190,11 +217,23 @@ class _Queue:
 
     def _take(self, choice: Choice, worth: Worth, inputs: torch.Tensor) -> None:
         if not self._chosen:
-            self._gain = acquisition.gain(self._situation, worth, inputs)
+            self._gain = self._promised(worth, inputs)
         self._chosen.append(choice)
         self._taken = self._taken.beside([choice.point])
         seed = seed_for("candidate", self._ask.seed, self._ask.number, len(self._chosen))
         self._situation = self._situation.beside(inputs, seed)
+
+    def _promised(self, worth: Worth, inputs: torch.Tensor) -> float | None:
+        """What the best next point improves. One that was chosen for another reason may improve nothing: where a rule waits
+        for that, the point that improves most is looked for."""
+        ask, auto = self._ask, acquisition.meant(AUTO, self._problem)
+        if ask.strategy.stop.gain is not None and worth.name != auto:
+            worth = acquisition.made(auto, self._situation, ask.feasibility, ask.cost)
+            found = self._ranked(worth, None)
+            best = self._first_new(found)
+            if best is not None:
+                inputs = self._situation.surrogate.tensor(found.rows[[best]])
+        return acquisition.gain(self._situation, worth, inputs)
 
     @property
     def _flying(self) -> int:
@@ -203,7 +242,9 @@ class _Queue:
     def _keep(self, wanted: int) -> None:
         """The staged candidates that are left, in the order of the last look, as far as there are places."""
         kept, self._left = self._left[: wanted - len(self._chosen)], []
-        name, points = self._chosen[-1].name, [self._ask.staged[each] for each in kept]
+        names = [each.name for each in reversed(self._chosen) if self._by_chance_alone or each.name != RANDOM]
+        name = names[0] if names else acquisition.meant(AUTO, self._problem)
+        points = [self._ask.staged[each] for each in kept]
         for staged, point in zip(kept, points, strict=True):
             self._chosen.append(Choice(point, staged, name, self._flying))
         self._taken = self._taken.beside(points)

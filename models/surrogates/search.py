@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from . import design
-from .acquisition.worth import Worth
+from .acquisition.worth import CHUNK, Worth
 from .encoding import Array, Encoding
 from .seeds import seed_for
 from .values import Point
@@ -45,9 +45,19 @@ class Effort:
 
     def spent(self) -> bool:
         """Whether the deadline has passed; noted once it has."""
+        return self._below(0.0)
+
+    def part(self, share: float) -> Callable[[], bool]:
+        """Says whether this share of the time that is left now has passed; noted once it has."""
+        now = self.left()
+        rest = 0.0 if now is None else max(0.0, (1 - share) * now)
+        return lambda: self._below(rest)
+
+    def _below(self, rest: float) -> bool:
         seconds = self.left()
-        self.cut = self.cut or (seconds is not None and seconds <= 0)
-        return self.cut
+        short = seconds is not None and seconds <= rest
+        self.cut = self.cut or short
+        return short
 
 
 @dataclass(frozen=True)
@@ -69,9 +79,14 @@ def ranked(
 ) -> Ranking:
     """`best`: the best rows so far, best first; `earlier`: what the search for the place before this one found."""
     before = worth.evaluations
-    points = _of_space(worth, encoding, best, seed, effort, earlier)
+    raw, known, found = _of_space(worth, encoding, best, seed, effort, earlier)
+    points = [*found, *raw]
     rows = encoding.encode(points)
-    values = _values(worth, rows)
+    values = np.concatenate([np.full(len(found), -np.inf), known])
+    if found:
+        again = max(len(found), CHUNK)  # with some of the others: see there
+        fresh = _values(worth, rows[:again], effort)
+        values[:again] = np.where(np.isfinite(fresh), fresh, values[:again])
     order = np.argsort(-values, kind="stable")
     effort.evaluations += worth.evaluations - before
     return Ranking([points[place] for place in order], rows[order], values[order])
@@ -84,11 +99,12 @@ def _of_space(
     seed: int,
     effort: Effort,
     earlier: Ranking | None,
-) -> list[Point]:
+) -> tuple[list[Point], Array, list[Point]]:
+    """Points looked at, their values, and what was found from the best of them."""
     every = encoding.listed(_ENUMERATED)
     if every is not None:
         effort.raw += len(every)
-        return every
+        return every, _values(worth, encoding.encode(every), effort), []
     if earlier is not None and worth.local:
         others = earlier.points[_AGAIN:]
         raw = [*earlier.points[:_AGAIN], *others[:: max(1, len(others) // _OTHERS)]]
@@ -96,14 +112,15 @@ def _of_space(
         raw = _raw(worth, encoding, best, seed)
     effort.raw += len(raw)
     rows = encoding.encode(raw)
-    starts = _spread_out(raw, rows, _values(worth, rows), _STARTS if earlier is None else _FEWER)
+    values = _values(worth, rows, effort)
+    starts = _spread_out(raw, rows, values, _STARTS if earlier is None else _FEWER)
     effort.starts += len(starts)
-    found = raw
+    found: list[Point] = []
     if not effort.spent():
-        found = _climb(worth, encoding, starts, effort) + raw
+        found = _climb(worth, encoding, starts, effort)
     if not effort.spent():
-        found = _swap(worth, encoding, found[: len(starts)], effort) + found
-    return found
+        found = _swap(worth, encoding, found, effort) + found
+    return raw, values, found
 
 
 def _raw(worth: Worth, encoding: Encoding, best: Sequence[Point], seed: int) -> list[Point]:
@@ -194,8 +211,11 @@ def _constrained(worth: Worth, encoding: Encoding, start: Array, effort: Effort)
         return row
 
     def fall(part: Array) -> tuple[float, Array]:
+        """Flat once the deadline has passed, so that the climb ends where it is."""
         tensor = worth.tensor(whole(part)).requires_grad_(True)
         value = worth(tensor[None, None, :]).sum()
+        if effort.spent():
+            return -float(value.detach()), np.zeros(len(smooth))
         (slope,) = torch.autograd.grad(value, tensor)
         return -float(value.detach()), -slope.cpu().numpy()[smooth]
 
@@ -225,12 +245,12 @@ def _swap(worth: Worth, encoding: Encoding, tops: list[Point], effort: Effort) -
     """The best point after single moves of parameters that have few values, and a climb after each."""
     if not tops:
         return []
-    point = tops[int(np.argmax(_values(worth, encoding.encode(tops))))]
+    point = tops[int(np.argmax(_values(worth, encoding.encode(tops), effort)))]
     for _ in range(_ROUNDS):
         near = list(encoding.neighbours(point))
         if not near or effort.spent():
             break
-        values = _values(worth, encoding.encode([point, *near]))
+        values = _values(worth, encoding.encode([point, *near]), effort)
         place = int(np.argmax(values))
         if place == 0:
             break
@@ -238,5 +258,11 @@ def _swap(worth: Worth, encoding: Encoding, tops: list[Point], effort: Effort) -
     return [point]
 
 
-def _values(worth: Worth, rows: Array) -> Array:
-    return worth.of(worth.tensor(rows)).numpy()
+def _values(worth: Worth, rows: Array, effort: Effort) -> Array:
+    """-inf where the deadline left no time. Looked at in an order that is even over the rows, so that what is valued by
+    then is of everywhere."""
+    steps = max(1, len(rows) // CHUNK)
+    order = np.concatenate([np.arange(first, len(rows), steps) for first in range(steps)])
+    values = np.empty(len(rows))
+    values[order] = worth.of(worth.tensor(rows[order]), effort.spent).numpy()
+    return values

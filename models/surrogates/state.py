@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from labqueue.problem import Problem
 
-from .data import modelled
+from .data import modelled, needed
 from .kinds.kind import Fit
 from .kinds.registry import KINDS
 from .values import LearningError
@@ -61,11 +61,13 @@ def load(problem: Problem, width: int, data: bytes) -> State:
             raise LearningError(
                 f"The model state has format {body['format']!r}; this program reads {FORMAT}."
             )
-        if set(body["outputs"]) != {each.name for each in modelled(problem)}:
+        every = {each.name for each in modelled(problem)}
+        if not body["outputs"] or not needed(problem) <= set(body["outputs"]) <= every:
             raise LearningError("The model state belongs to another problem.")
         outputs = {
             each.name: _found(body["outputs"][each.name], width, len(each.classes))
             for each in modelled(problem)
+            if each.name in body["outputs"]
         }
         return State(outputs, str(body["asked"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:

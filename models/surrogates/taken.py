@@ -1,4 +1,8 @@
-"""Which points are the same experiment as one that was run, is in flight or is about to be."""
+"""Which points are the same experiment as one that was run, is in flight or is about to be.
+
+Points are compared as they were planned: an instrument that reports 1.004 for a planned 1 has run 1. A context is
+measured, not chosen, and so makes no other experiment.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from labqueue.problem import ROW
+from labqueue.problem import ROW, Context
 
 from .data import Space
 from .encoding import Array, Encoding
 from .values import Point
 
 #: Two points that are closer than this in every continuous column of the cube, and equal in the others, are the same.
+#: A column of so many values in order that neighbours are closer counts as continuous.
 NEAR = 1e-3
 _SAME = 1e-9
 
@@ -28,8 +33,11 @@ class Taken:
         if isinstance(space, Encoding):
             self._rows = space.encode(self.points)
             self._reach = np.full(space.width, _SAME)
-            for columns, where in zip(space.columns, space.slices, strict=True):
-                if columns.ordered and columns.count is None:
+            parameters = space.problem.parameters
+            for parameter, columns, where in zip(parameters, space.columns, space.slices, strict=True):
+                if isinstance(parameter, Context):
+                    self._reach[where] = np.inf
+                elif columns.ordered and (columns.count is None or (columns.count - 1) * NEAR > 1):
                     self._reach[where] = NEAR
         else:
             self._ids = frozenset(each[ROW] for each in self.points)

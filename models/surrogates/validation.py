@@ -68,7 +68,7 @@ def _foretold(
 ) -> dict[str, HeldOut]:
     space = fitting.space_of(problem, rows, files)
     kept, device = load(problem, space.width, state), fitting.usable(device)
-    data = datasets(problem, space, rows)
+    data = datasets(problem, space, rows, kept.outputs)
     if kept.asked == MULTI_OUTPUT:
         data = related(data)
     found = {}

@@ -30,6 +30,7 @@ class Observation:
     noise       standard deviations that came with the result
     replicates  further values of the same output from the same experiment
     outcome     `measured` or `infeasible`; `suspect` and withdrawn results are not handed in
+    planned     the point that was asked for; None: as `parameters`
     """
 
     parameters: Point
@@ -37,6 +38,12 @@ class Observation:
     noise: Mapping[str, float] = field(default_factory=dict)
     outcome: str = "measured"
     replicates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    planned: Point | None = None
+
+    @property
+    def asked(self) -> Point:
+        """What is not to be run again; a context may be among it."""
+        return self.parameters if self.planned is None else self.planned
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,10 @@ class Warp:
         if self.kind == LOG:
             x = x.exp()
         elif self.kind == POWER:
-            p, up, down = self.power, x.clamp_min(0), -x.clamp_max(0)
-            rise = up.expm1() if p < _EDGE else (up * p + 1) ** (1 / p) - 1
-            fall = down.expm1() if p > 2 - _EDGE else (down * (2 - p) + 1) ** (1 / (2 - p)) - 1
-            x = torch.where(x >= 0, rise, -fall)
+            # Both branches are one function of |x|; near an exponent of 0 it goes over into exp.
+            own = x.new_tensor([self.power, 2 - self.power]).clamp_min(_LEAST_POWER)
+            power = torch.where(x >= 0, own[0], own[1])
+            x = x.sign() * torch.expm1(torch.log1p(x.abs() * power) / power)
         return x * self.spread + self.center
 
     def lab(self, z: Array) -> Array:
@@ -103,8 +103,11 @@ class Warp:
 
 _NUMBERS = ("center", "spread", "power", "mean", "scale", "low", "high")
 _SMALL = 1e-12
+_ROUNDING = 1e-14  # of a value: what differs by less is the same number
 _STRAY, _LEAST_SPREAD = 6.0, 0.1  # times the middle half's width on a log scale
+_GAP = math.log(1e3)  # between neighbours, where it is also wider than all others together
 _EDGE = 1e-6
+_LEAST_POWER = 1e-9
 
 
 def candidates(values: Array) -> list[Warp]:
@@ -122,11 +125,13 @@ def candidates(values: Array) -> list[Warp]:
 
 
 def _even(logs: Array) -> bool:
-    """Is no value far from all others on a log scale? One next to 0 (a solver's 1e-17 for 0) would be all that counts
-    there: the density of a value in lab units grows without bound as it nears 0."""
+    """Is no value far from all others on a log scale, nor a group of them? Those next to 0 (a solver's 1e-17 for 0) would
+    be all that counts there: the density of a value in lab units grows without bound as it nears 0."""
     low, middle, high = np.quantile(logs, [0.25, 0.5, 0.75])
     reach = _STRAY * max(float(high - low), _LEAST_SPREAD)
-    return bool(middle - logs.min() <= reach)
+    gap = float(np.diff(np.sort(logs)).max())
+    apart = gap > max(_GAP, float(np.ptp(logs)) - gap)
+    return bool(middle - logs.min() <= reach) and not apart
 
 
 def refreshed(warp: Warp, values: Array) -> Warp:
@@ -138,7 +143,7 @@ def _standardised(kind: str, values: Array, center: float, spread: float, power:
     raw = Warp(kind, center, spread, power, 0.0, 1.0, 0.0, 0.0).forward(values)
     mean = float(np.mean(raw))
     scale = float(np.std(raw, ddof=1)) if len(raw) > 1 else 0.0
-    scale = scale if scale > _SMALL else 1.0
+    scale = scale if scale > _ROUNDING * float(np.abs(raw).max()) else 1.0
     return Warp(
         kind,
         center,

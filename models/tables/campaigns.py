@@ -66,6 +66,7 @@ campaigns = Table(
     whole("next_number", "Number of the next experiment; rises under the campaign's lock, without gaps."),
     whole("next_suggestion", "Number of the next suggestion; rises under the campaign's lock."),
     real("finish_tag", "Virtual time at which its last staged experiment would end; never falls."),
+    big("resumed_completed", "Experiments completed when it was finished and resumed; -1: never was."),
     words("request_hash", "Of the request that created it: the same again is one effect."),
     created(),
     time("finished_at", "Null until it is finished."),

@@ -41,7 +41,11 @@ pool_rows = Table(
     ),
     words("key", "The row's id."),
     whole("place", "Its row in the file, from 0."),
-    json("shown", "Its features in order, as people see them; null where there are too many.", nullable=True),
+    json(
+        "shown",
+        "The features of its first columns, in order, as people see them; null where none are kept.",
+        nullable=True,
+    ),
     PrimaryKeyConstraint("pool_id", "key"),
     comment="Which rows a pool has, so that one that is staged is found by an index. Append-only.",
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -19,6 +20,7 @@ Model = TypeVar("Model", bound=BaseModel)
 #: What JSON may spell but neither UTF-8 nor Postgres can keep: NUL and half of a surrogate pair.
 _UNKEEPABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _SPOOLED = 1 << 20
+_MOST, _SHOWN = 100, 100  # faults that are named; letters of a key
 _LONGEST_INTEGER = 300  # digits; beyond, it is no finite number any more
 
 
@@ -30,6 +32,17 @@ class BadJsonError(InvalidError):
 
 class _NotFinite(ValueError):
     """NaN, an infinity, or a number too large to be one."""
+
+
+class _Twice(ValueError):
+    """A key that its object has already: of two equal ones json would keep the last in silence."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as it was written: each key with its value, the same one again included."""
 
 
 async def read_raw(request: Request, limit: int) -> bytes:
@@ -66,7 +79,8 @@ async def spool(request: Request, limit: int, keep: Callable[[bytes], Awaitable[
 
 
 def parse(raw: bytes) -> Any:
-    """JSON as its standard has it. Raises BadJsonError for anything else, NaN and infinity included."""
+    """JSON as its standard has it. Raises BadJsonError for anything else, NaN and infinity included, and InvalidError
+    where an object has a key twice or a text cannot be kept."""
     if not raw.strip():
         return {}
     try:
@@ -75,9 +89,13 @@ def parse(raw: bytes) -> Any:
         raise BadJsonError(
             "JSON has no NaN and no infinity. Leave the value out, or name the output as outstanding.",
             errors=[
-                FieldError(place, "is not a finite number.", text) for place, text in _not_finite(raw)[:100]
+                FieldError(place, "is not a finite number.", text) for place, text in _not_finite(raw)[:_MOST]
             ],
         ) from error
+    except _Twice as error:
+        message = "is given more than once in one object: keep one of them."
+        places = _twice(raw) or [_inside("", error.key)]  # what follows may be no JSON
+        raise InvalidError(errors=[FieldError(place or "body", message) for place in places]) from error
     except RecursionError as error:
         raise BadJsonError("The body is nested too deeply.") from error
     except ValueError as error:
@@ -86,7 +104,7 @@ def parse(raw: bytes) -> Any:
         wrong = [place for place, text in _texts(value, "") if not _keepable(text)]
         if wrong:
             message = "holds a NUL or half of a surrogate pair, which cannot be kept."
-            raise InvalidError(errors=[FieldError(place, message) for place in wrong[:100]])
+            raise InvalidError(errors=[FieldError(place, message) for place in wrong[:_MOST]])
     return value
 
 
@@ -115,7 +133,21 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-_STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_real, parse_int=_whole)
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Twice(_again(pairs)[0])
+    return found
+
+
+def _again(pairs: Sequence[tuple[str, Any]]) -> list[str]:
+    """The keys that are there more than once."""
+    return [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_once, parse_constant=_refuse, parse_float=_real, parse_int=_whole
+)
 
 
 def _not_finite(raw: bytes) -> list[tuple[str, str]]:
@@ -129,6 +161,31 @@ def _not_finite(raw: bytes) -> list[tuple[str, str]]:
         for place, each in _leaves(value, "")
         if isinstance(each, float) and not math.isfinite(each)
     ]
+
+
+def _twice(raw: bytes) -> list[str]:
+    """Where in the body the first keys are that their objects have more than once."""
+    try:
+        value = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_Pairs, parse_int=float)
+    except (ValueError, RecursionError):
+        return []
+    found: list[str] = []
+    waiting = [("", value)]
+    while waiting and len(found) < _MOST:
+        outer, value = waiting.pop()
+        if isinstance(value, _Pairs):
+            found += [_inside(outer, key) for key in _again(value)]
+            waiting += [(_inside(outer, key), each) for key, each in reversed(value)]
+        elif isinstance(value, list):
+            waiting += [(f"{outer}[{number}]", value[number]) for number in reversed(range(len(value)))]
+    return list(dict.fromkeys(found))[:_MOST]
+
+
+def _inside(outer: str, key: str) -> str:
+    """The place of a key in what stands at `outer`; that itself where the key cannot be shown."""
+    if not _keepable(key):
+        return outer or "body"
+    return f"{outer}.{key[:_SHOWN]}" if outer else key[:_SHOWN]
 
 
 def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:

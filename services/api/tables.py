@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from labqueue.problem import ROW, Problem
 from labqueue.states import State
 from models.domain import records as r
-from models.domain.reconcile import CODE
+from models.domain.reconcile import CODE, ID
 from services.api.answers import csv_lines
 from services.api.listings import experiments_page, results_page
 from services.api.shapes import Json
@@ -30,7 +30,8 @@ def csv_answer(lines: Iterable[bytes], name: str) -> Response:
 def experiments_csv(store: PostgresStore, campaign: r.Campaign, state: State | None) -> Iterable[bytes]:
     """One column per parameter and output; read from the database a page at a time as it is sent."""
     problem = problem_of(campaign)
-    plain = (
+    plain = _ours(
+        problem,
         "id",
         "code",
         "state",
@@ -65,7 +66,8 @@ def experiments_csv(store: PostgresStore, campaign: r.Campaign, state: State | N
 def results_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
     """One column per parameter (actual where reported, else planned) and output."""
     problem = problem_of(campaign)
-    plain = (
+    plain = _ours(
+        problem,
         "id",
         "experiment",
         "code",
@@ -97,6 +99,9 @@ def whole_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
     can be edited and imported again."""
     problem = problem_of(campaign)
     names = _columns(problem)
+    # By code or, where that is the name of a parameter or output, by number: rows are paired with their experiments.
+    plain = [*_ours(problem, CODE, ID)[:1], *_ours(problem, "state")]
+    keys = {ID: "id"}
 
     def rows() -> Iterable[Sequence[Any]]:
         after: int | None = 0
@@ -108,13 +113,18 @@ def whole_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
                 parameters = {**(each["parameters"] or {}), **actual.get(each["id"], {})}
                 outputs = each["outputs"]
                 yield [
-                    each["code"],
-                    each["state"],
+                    *(each[keys.get(name, name)] for name in plain),
                     *(parameters.get(name) for name in names),
                     *(outputs.get(name) for name in problem.output_names),
                 ]
 
-    return csv_lines([CODE, "state", *names, *problem.output_names], rows())
+    return csv_lines([*plain, *names, *problem.output_names], rows())
+
+
+def _ours(problem: Problem, *names: str) -> list[str]:
+    """Of our own columns those whose name the problem has no column of."""
+    taken = {*_columns(problem), *problem.output_names}
+    return [name for name in names if name not in taken]
 
 
 def _columns(problem: Problem) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ Json = dict[str, Any]
 
 def learner_json(tx: Transaction, campaign: r.Campaign) -> Json | None:
     """Null where the strategy names no learner. `live`: its process was heard of lately; `asked`: it chooses now;
-    `instead`: why our workers choose in its place."""
+    `instead`: why our workers choose in its place; `failures`: suggestions in a row; `error`: what the last suggestion
+    failed with, and the last training, each until the next one that was kept."""
     strategy = strategy_of(campaign)
     if strategy.method != LEARNER:
         return None
@@ -35,9 +36,17 @@ def learner_json(tx: Transaction, campaign: r.Campaign) -> Json | None:
         "last_seen": None if seat.seen_at is None else time_text(seat.seen_at),
         "suggestions": seat.suggestions,
         "failures": seat.failures,
-        "error": seat.error,
+        "error": "; ".join(_faults(tx, seat)),
         "versions": seat.versions,
     }
+
+
+def _faults(tx: Transaction, seat: r.Seat) -> Iterator[str]:
+    if seat.error:
+        yield seat.error
+    train = tx.jobs.get(seat.campaign_id, "train")
+    if train.learner == seat.name and train.error:
+        yield f"training: {train.error}"
 
 
 def learner_attention(tx: Transaction, campaign: r.Campaign) -> Iterator[tuple[str, str, str]]:

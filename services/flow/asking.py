@@ -68,7 +68,7 @@ def found_by(job: r.Job, learner: str) -> r.Job:
     what it can do."""
     if job.learner == learner:
         return job
-    return replace(job, learner=learner, done=0, holder="", deaths=0, work=None, taken_at=None)
+    return replace(job, learner=learner, done=0, holder="", deaths=0, error="", work=None, taken_at=None)
 
 
 def lesson_due(tx: Transaction, campaign: r.Campaign, job: r.Job) -> bool:
@@ -95,6 +95,11 @@ def heard(seat: r.Seat | None, strategy: Strategy, tx: Transaction) -> bool:
     )
 
 
+def missed(seat: r.Seat) -> bool:
+    """Did a deadline pass that its process has said nothing since? What it says itself, faults too, is heard."""
+    return seat.failed_at is not None and seat.seen_at is not None and seat.failed_at > seat.seen_at
+
+
 def _designing(tx: Transaction, campaign: r.Campaign, strategy: Strategy) -> int:
     """How many points of the initial design are to come. Where constraints leave it fewer than it should have, it is
     over with the first suggestion that brings fewer than were wanted."""
@@ -110,6 +115,8 @@ def _away(tx: Transaction, campaign: r.Campaign, strategy: Strategy, seat: r.Sea
     if seat is None or seat.seen_at is None:
         young = campaign.created_at is not None and now - campaign.created_at <= timedelta(seconds=SILENT)
         return "" if young else "which has not reported yet"
+    if missed(seat):
+        return f"which {seat.error}"
     silence = (now - seat.seen_at).total_seconds()
     if silence > SILENT:
         return f"silent for {silence:.0f} s"

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
 from labqueue.errors import ConflictError, FieldError, InvalidError, KeyReusedError
+from labqueue.policy import ATTEMPTS, LEASE_SECONDS
 from labqueue.problem import Problem
 from labqueue.states import LostLease
 from labqueue.strategy import Strategy
 from models.domain import agreement, design_fit
 from models.domain import records as r
-from models.domain.feasibility import feasible
+from models.domain.feasibility import conflict, feasible
 from services.ports import Ids, Store, Transaction
 
-from .pools import resolve
+from .pools import resolve, texts
 from .shared import campaign_of, check_name, fingerprint, problem_of, queue_of, strategy_of
 
-LEASE_SECONDS = (1.0, 90 * 86400.0)
 SEED_LIMIT = 2**31
 
 
@@ -113,7 +114,7 @@ def _create(tx: Transaction, new: r.Campaign, actor: str) -> tuple[r.Campaign, b
     queue_of(tx, new.queue)
     tx.campaigns.owner(new.owner)
     problem = resolve(tx, Problem.from_json(new.problem))
-    check_together(problem, strategy_of(new))  # by now a pool's columns are known
+    check_together(problem, strategy_of(new), texts(tx, problem))  # by now a pool's columns are known
     new = replace(new, problem=problem.to_json())
     campaign = tx.campaigns.add(new)
     tx.campaigns.add_version(campaign.id, "problem", 1, campaign.problem, actor, "created")
@@ -131,7 +132,8 @@ def change_strategy(store: Store, name: str, strategy: Any, reason: str, actor: 
     with store.begin() as tx:
         campaign = campaign_of(tx, name, lock=True)
         check_unfinished(campaign)
-        check_together(problem_of(campaign), read)
+        problem = problem_of(campaign)
+        check_together(problem, read, texts(tx, problem))
         campaign = with_strategy(tx, campaign, read, reason, actor)
         tx.campaigns.save(campaign)
     return campaign
@@ -160,18 +162,30 @@ def check_unfinished(campaign: r.Campaign) -> None:
         raise ConflictError(f"Campaign {campaign.name!r} is finished: {campaign.reason}. Resume it first.")
 
 
-def check_together(problem: Problem, strategy: Strategy) -> None:
-    """Raises InvalidError that names everything in which the two do not agree."""
-    wrong = [*agreement.check(problem, strategy), *design_fit.check(problem, strategy)]
+def check_together(problem: Problem, strategy: Strategy, texts: Collection[str] = ()) -> None:
+    """Raises InvalidError that names everything in which the two do not agree; `texts` as of `agreement.check`."""
+    wrong = [*agreement.check(problem, strategy, texts), *design_fit.check(problem, strategy)]
     if wrong:
         raise InvalidError("This strategy cannot be used on this problem.", errors=wrong)
+
+
+_LOOSEN = "Loosen one of them, or widen the bounds of the parameters that they name."
+
+
+def _contradiction(problem: Problem) -> str:
+    rules = [str(each) for each in conflict(problem)]
+    if not rules:
+        return "contradict each other or the bounds."
+    if len(rules) == 1:
+        return f"hold one that no point within the bounds keeps: {rules[0]}."
+    return f"hold some that contradict each other within the bounds: {'; '.join(rules)}."
 
 
 def check_feasible(problem: Problem) -> None:
     if not feasible(problem):
         message = "No point satisfies all constraints of this problem within the bounds of its parameters."
         raise InvalidError(
-            message, errors=[FieldError("problem.constraints", "contradict each other or the bounds.")]
+            message, errors=[FieldError("problem.constraints", _contradiction(problem), hint=_LOOSEN)]
         )
 
 
@@ -179,11 +193,13 @@ def _policy_errors(policy: QueuePolicy) -> list[FieldError]:
     low, high = LEASE_SECONDS
     wrong = []
     if not low <= policy.lease_seconds <= high:
-        rule = f"{low:g} to {high:g} seconds"
+        rule = f"{low:g} to {high:.0f} seconds"
         wrong.append(FieldError("lease_seconds", f"must be {rule}.", policy.lease_seconds, rule))
     allowed = [str(each) for each in LostLease]
     if policy.on_lost not in allowed:
         wrong.append(FieldError("on_lost", f"must be one of {', '.join(allowed)}.", policy.on_lost, allowed))
-    if not 1 <= policy.max_attempts <= 1000:
-        wrong.append(FieldError("max_attempts", "must be 1 to 1000.", policy.max_attempts, "1 to 1000"))
+    least, most = ATTEMPTS
+    if not least <= policy.max_attempts <= most:
+        rule = f"{least} to {most}"
+        wrong.append(FieldError("max_attempts", f"must be {rule}.", policy.max_attempts, rule))
     return wrong

@@ -13,6 +13,7 @@ from .asking import asked, found_by
 from .awaiting import KIND as TRAIN
 from .awaiting import awaited
 from .planning import NOTHING, training_due, wanted
+from .teach import end_late
 
 #: A command that brought nothing about within this time is issued again.
 AGAIN = timedelta(seconds=5)
@@ -62,6 +63,7 @@ def due(store: Store, among: Collection[int] | None = None) -> list[Command]:
 
 
 def _learning(tx: Transaction, campaign: r.Campaign) -> list[Command]:
+    end_late(tx, campaign)
     now, who = tx.now(), asked(tx, campaign)
     if who.learner:
         return []

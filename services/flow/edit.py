@@ -17,6 +17,7 @@ from services.ports import Store, Transaction
 
 from .define import check_feasible, check_together, check_unfinished, with_strategy
 from .placing import withdraw
+from .pools import texts, with_pool
 from .shared import campaign_of, changed, problem_of, strategy_of
 
 WAITING = (State.PROPOSED, State.STAGED)
@@ -82,7 +83,7 @@ def change_problem_in(
             "Look at it and edit that one."
         )
     used = strategy_of(campaign) if strategy is None else strategy
-    check_together(new, used)
+    check_together(new, used, texts(tx, new))
     if strategy is not None:
         campaign = with_strategy(tx, campaign, strategy, reason, actor)
     if new == old:
@@ -113,10 +114,10 @@ def change_problem_in(
 
 
 def _same_pool(old: Problem, new: Problem) -> Problem:
-    """A pool that is named alone is the one that the campaign has."""
+    """A pool that is named alone is the one that the campaign has. Raises InvalidError as `with_pool`."""
     if old.pool is None or new.pool is None or new.pool.sha256 or new.pool.name != old.pool.name:
         return new
-    return replace(new, pool=old.pool)
+    return with_pool(new, old.pool)
 
 
 def _check_past(tx: Transaction, campaign: r.Campaign, old: Problem, new: Problem) -> None:

@@ -21,6 +21,8 @@ from .placing import withdraw as withdraw_from_subscribers
 from .renew import unblock
 from .shared import changed, fingerprint, needed, problem_at, problem_of
 
+COMMENT_SHOWN = 500  # letters of a comment where it is told why an experiment is held
+
 
 @dataclass(frozen=True)
 class Report:
@@ -151,6 +153,9 @@ def file(desk: Desk, given: Report, target: int | None) -> Recorded:
         faults,
         desk.needed(experiment),
     )
+    if found.errors and given.comment and not given.outputs:
+        # Where no output came at all, its comment tells why: an adapter says there what its function returned instead.
+        found = replace(found, message=f"{found.message} Its comment: {str(given.comment)[:COMMENT_SHOWN]}")
     result = result_of(desk, given, experiment, found.verdict, outcome, judgement=found)
     desk.filed.append(result)
     desk.results[given.id] = result

@@ -11,7 +11,7 @@ from labqueue.problem import ROW, Pool, Problem
 from labqueue.problem.pool import SHOWN_COLUMNS
 from models.domain import records as r
 from models.domain.pool_file import PoolFile
-from models.domain.pool_table import Table
+from models.domain.pool_table import CATEGORY, Table
 from services.ports import Blobs, Chosen, PoolRow, Store, Transaction
 
 from .shared import check_name, strategy_of, unknown
@@ -63,9 +63,8 @@ def _rows(table: Table) -> Iterator[Sequence[PoolRow]]:
     """The table is read a second time: what people see of a row is more exact than what learners do."""
     place = 0
     for block in table.blocks():
-        wide = len(table.columns) > SHOWN_COLUMNS
         yield [
-            PoolRow(place + number, key, None if wide else shown)
+            PoolRow(place + number, key, shown[:SHOWN_COLUMNS])
             for number, (key, shown) in enumerate(zip(block.keys, block.shown, strict=True))
         ]
         place += len(block.keys)
@@ -92,9 +91,20 @@ def row(store: Store, name: str, key: str) -> dict[str, Any]:
     return _point(_names(pool), found)
 
 
+def features(tx: Transaction, problem: Problem, points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The features of the rows of these points that are kept beside the file: the first `SHOWN_COLUMNS`."""
+    pool = problem.pool
+    assert pool is not None, "a problem on a pool"
+    found = tx.pools.find(pool.sha256, [each[ROW] for each in points])
+    return [
+        dict(zip(pool.columns, found[each[ROW]].shown or (), strict=False)) if each[ROW] in found else {}
+        for each in points
+    ]
+
+
 def resolve(tx: Transaction, problem: Problem) -> Problem:
     """The problem with its pool's newest file, rows and columns; one that names its file keeps to it. Raises
-    InvalidError where there is no such pool."""
+    InvalidError where there is no such pool, or an output has the name of one of its columns."""
     if problem.pool is None:
         return problem
     wanted = problem.pool
@@ -111,7 +121,18 @@ def resolve(tx: Transaction, problem: Problem) -> Problem:
                 errors=[replace(each, field="problem.pool") for each in _unknown(tx, wanted.name).errors]
             )
         name = found.name
-    return replace(problem, pool=Pool(name, found.sha256, found.rows, tuple(_names(found))))
+    return with_pool(problem, Pool(name, found.sha256, found.rows, tuple(_names(found))))
+
+
+def texts(tx: Transaction, problem: Problem) -> list[str]:
+    """The columns of the problem's pool that hold texts, not numbers."""
+    found = tx.pools.of_file(problem.pool.sha256) if problem.pool is not None else None
+    return [] if found is None else [each["name"] for each in found.columns if each["kind"] == CATEGORY]
+
+
+def with_pool(problem: Problem, pool: Pool) -> Problem:
+    """The problem on this pool, read anew: now its columns are known. Raises InvalidError."""
+    return Problem.from_json({**problem.to_json(), "pool": pool.to_json()})
 
 
 class Points:
@@ -191,6 +212,9 @@ def in_vain(tx: Transaction, campaign: r.Campaign, problem: Problem) -> list[dic
 
 
 def _point(columns: Sequence[str], row: PoolRow) -> dict[str, Any]:
+    """The row as an experiment has it; those of a wide pool stand for themselves."""
+    if len(columns) > SHOWN_COLUMNS:
+        return {ROW: row.key}
     return {ROW: row.key, **dict(zip(columns, row.shown or (), strict=False))}
 
 

@@ -10,7 +10,6 @@ from labqueue.errors import FieldError, InvalidError
 from labqueue.problem import Context, Problem
 from labqueue.states import Outcome
 from labqueue.strategy import CALLER, DESIGN, Strategy
-from models.domain import records as r
 from services.ports import Snapshot, Transaction
 
 from .define import SEED_LIMIT, check_together
@@ -109,7 +108,7 @@ def as_asked(snapshot: Snapshot, request: Mapping[str, Any]) -> Snapshot:
         # Suggestions are made for the context that was reported last: here by a row that teaches nothing else.
         last = snapshot.rows[-1]
         here = {**last.parameters, **request["context"]}
-        said = r.TrainingRow(last.experiment_id, here, {}, {}, Outcome.SUSPECT, last.revision)
+        said = replace(last, parameters=here, outputs={}, noise={}, outcome=Outcome.SUSPECT, replicates={})
         snapshot = replace(snapshot, rows=(*snapshot.rows, said))
     return snapshot
 

@@ -62,7 +62,10 @@ def take_snapshot(
 
 def in_order(problem: Problem, rows: Sequence[r.TrainingRow]) -> tuple[r.TrainingRow, ...]:
     """Rows as this version of the problem knows them: its own parameters, in its own order."""
-    return tuple(replace(row, parameters=problem.ordered(row.parameters)) for row in rows)
+    return tuple(
+        replace(row, planned=problem.ordered(row.planned), parameters=problem.ordered(row.parameters))
+        for row in rows
+    )
 
 
 def snapshot_json(campaign: r.Campaign, snapshot: Snapshot) -> dict[str, Any]:

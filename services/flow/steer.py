@@ -57,8 +57,9 @@ def _turn(store: Store, name: str, state: str, reason: str, actor: str) -> r.Cam
             )
         before = campaign.state
         if before == "finished":
-            # The queue's virtual time went on without it: it owes nothing.
-            campaign = replace(campaign, finish_tag=0.0)
+            # The queue's virtual time went on without it: it owes nothing. And what ended it holds still.
+            completed = tx.experiments.counts(campaign.id).get(State.COMPLETED, 0)
+            campaign = replace(campaign, finish_tag=0.0, resumed_completed=completed)
         campaign = replace(campaign, state=state, reason=reason, finished_at=None)
         tx.campaigns.save(campaign)
         tx.experiments.set_ready(campaign.id, state == "active")

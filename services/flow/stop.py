@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labqueue.problem import Problem
 from labqueue.problem.expression import evaluate, parse
 from labqueue.states import Outcome, State
-from labqueue.strategy import LEARNER, Plateau, StopRules, Strategy
+from labqueue.strategy import CALLER, DESIGN, LEARNER, Plateau, StopRules, Strategy
 from models.domain import design_size
 from models.domain import records as r
 from models.domain.lifecycle import IN_FLIGHT
 from models.domain.stopping import Progress, verdict
 from services.ports import Store, Transaction
 
+from .pools import features
 from .shared import problem_of, strategy_of
 from .steer import finish
 
+#: Of a design that is still being run. Held ones count for nothing: a person may take weeks to decide.
+_TO_COME = tuple(state for state in IN_FLIGHT if state is not State.HELD)
 #: Suggestions from one model and the same data that are looked through for the best gain.
 _LOOKED = 20
 
@@ -44,14 +48,17 @@ def overtime(store: Store) -> list[int]:
 
 def ends(tx: Transaction, campaign: r.Campaign, suggestion: r.Suggestion) -> bool:
     """Is the campaign (locked) over with what this suggestion, which is stored, has found? Then it is finished."""
-    reason = why(tx, campaign) or _used_up(campaign, suggestion)
+    reason = why(tx, campaign) or (None if _waits(tx, campaign) else _used_up(campaign, suggestion))
     if reason is not None:
         finish(tx, campaign, reason, "suggester")
     return reason is not None
 
 
 def why(tx: Transaction, campaign: r.Campaign) -> str | None:
-    """The rules that hold and what they say now; None where they let it go on."""
+    """The rules that hold and what they say now; None where they let it go on, or the campaign was finished, is resumed
+    and nothing was completed since: then people have time to change what ended it."""
+    if _waits(tx, campaign):
+        return None
     strategy = strategy_of(campaign)
     rules, problem = strategy.stop, problem_of(campaign)
     if rules == StopRules(when=rules.when):
@@ -59,21 +66,30 @@ def why(tx: Transaction, campaign: r.Campaign) -> str | None:
     return verdict(rules, problem, _progress(tx, campaign, problem, strategy))
 
 
+def _waits(tx: Transaction, campaign: r.Campaign) -> bool:
+    if campaign.resumed_completed < 0:
+        return False
+    return tx.experiments.counts(campaign.id).get(State.COMPLETED, 0) <= campaign.resumed_completed
+
+
 def _progress(tx: Transaction, campaign: r.Campaign, problem: Problem, strategy: Strategy) -> Progress:
     """Only what the rules that are set look at is read."""
     rules = strategy.stop
     measured: list[Mapping[str, float] | None] = []
+    base = 0
     if rules.target is not None or rules.no_improvement is not None:
         rows = tx.results.training(campaign.id, campaign.data_revision)
         rows.sort(key=lambda row: row.revision)
         measured = [None if row.outcome is Outcome.INFEASIBLE else row.outputs for row in rows]
+        base = 0 if rules.no_improvement is None else _base(tx, campaign, problem, strategy, rows)
     learnt = rules.gain is not None or rules.plateau is not None
-    gain, price = (None, None) if rules.gain is None else _gain(tx, campaign, strategy)
+    gain, price = (None, None) if rules.gain is None else _gain(tx, campaign, problem, strategy)
     return Progress(
         completed=tx.experiments.counts(campaign.id).get(State.COMPLETED, 0),
         hours=_hours(tx, campaign),
         measured=measured,
-        cost=None if rules.cost is None else _cost(tx, campaign, strategy),
+        base=base,
+        cost=None if rules.cost is None else _cost(tx, campaign, problem, strategy),
         designing=learnt and _designing(tx, campaign, problem, strategy),
         gain=gain,
         price=price,
@@ -91,27 +107,34 @@ def _over(tx: Transaction, campaign: r.Campaign) -> bool:
     return hours is not None and _hours(tx, campaign) >= hours
 
 
-def _cost(tx: Transaction, campaign: r.Campaign, strategy: Strategy) -> float | None:
+def _cost(tx: Transaction, campaign: r.Campaign, problem: Problem, strategy: Strategy) -> float | None:
     if strategy.cost is None:
         return None
     done = tx.experiments.of_campaign(campaign.id, (State.COMPLETED,))
-    return sum(price(strategy.cost, each.planned or {}) for each in done)
+    return sum(_prices(tx, problem, strategy.cost, [each.planned or {} for each in done]))
+
+
+def _prices(tx: Transaction, problem: Problem, cost: str, points: Sequence[Mapping[str, Any]]) -> list[float]:
+    """What experiments at these points cost; one on a pool by the features of its row."""
+    known = points if problem.pool is None else features(tx, problem, points)
+    return [price(cost, each) for each in known]
 
 
 def price(cost: str, point: Mapping[str, Any]) -> float:
-    """What the experiment costs; a parameter that does not exist at this point counts as 0, as does a cost that is
-    no real number there."""
+    """What the experiment costs; a parameter that does not exist at this point counts as 0, as do a column of a pool
+    that holds texts, and a cost that is no real number there, or too large for one."""
     node = parse(cost)
-    try:
-        return float(evaluate(node, {name: float(point.get(name) or 0.0) for name in node.names}))
-    except (ValueError, OverflowError, ZeroDivisionError):
-        return 0.0
+    amounts = {
+        name: 0.0 if isinstance(point.get(name), str) else point.get(name) or 0.0 for name in node.names
+    }
+    found = float(evaluate(node, {name: float(value) for name, value in amounts.items()}))
+    return found if math.isfinite(found) else 0.0
 
 
 def _designing(tx: Transaction, campaign: r.Campaign, problem: Problem, strategy: Strategy) -> bool:
     """Is there a point of the initial design to come? Where constraints leave it fewer points than it should have,
     the first choice of a model ends it."""
-    if any(each.origin == "design" for each in tx.experiments.of_campaign(campaign.id, IN_FLIGHT)):
+    if any(each.origin == "design" for each in tx.experiments.of_campaign(campaign.id, _TO_COME)):
         return True
     if tx.experiments.drawn(campaign.id) >= design_size.size(problem, strategy):
         return False
@@ -119,7 +142,27 @@ def _designing(tx: Transaction, campaign: r.Campaign, problem: Problem, strategy
     return not any(each.origin == "suggester" for each in every)
 
 
-def _gain(tx: Transaction, campaign: r.Campaign, strategy: Strategy) -> tuple[float | None, float | None]:
+def _base(
+    tx: Transaction,
+    campaign: r.Campaign,
+    problem: Problem,
+    strategy: Strategy,
+    rows: Sequence[r.TrainingRow],
+) -> int:
+    """How many of these rows, which are in their order, came in until the initial design was complete. A design alone
+    and a caller choose from the first experiment on: of theirs, none."""
+    if strategy.method in (DESIGN, CALLER):
+        return 0
+    if _designing(tx, campaign, problem, strategy):
+        return len(rows)
+    every = tx.experiments.of_campaign(campaign.id, tuple(State))
+    drawn = {each.id for each in every if each.origin == "design"}
+    return max((place for place, row in enumerate(rows, 1) if row.experiment_id in drawn), default=0)
+
+
+def _gain(
+    tx: Transaction, campaign: r.Campaign, problem: Problem, strategy: Strategy
+) -> tuple[float | None, float | None]:
     """The most that the newest model expected of a candidate, and what that candidate costs. A suggestion that only
     filled up expects less: it came after those that were staged before it."""
     found = [each for each in tx.suggestions.recent(campaign.id, _LOOKED) if each.gain is not None]
@@ -135,7 +178,7 @@ def _gain(tx: Transaction, campaign: r.Campaign, strategy: Strategy) -> tuple[fl
         return best.gain, None
     whole = tx.suggestions.get(best.id)
     assert whole is not None, "a suggestion is never deleted"
-    return best.gain, price(strategy.cost, whole.candidates[0]["parameters"])
+    return best.gain, _prices(tx, problem, strategy.cost, [whole.candidates[0]["parameters"]])[0]
 
 
 def _metrics(

@@ -6,6 +6,7 @@ pending; candidates that may be replaced are handed in beside it, to be kept, mo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -23,6 +24,7 @@ from .pools import check_rows, in_vain, still_free
 from .refreshing import Fresh, refresh
 from .shared import fingerprint, strategy_of
 from .snapshots import Device, chosen_json, expected_json, snapshot_json, take_snapshot
+from .teach import end_late
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,12 @@ def _ask(store: Store, learner: Learner, snapshot: Snapshot) -> Suggested | str:
 
 def take(tx: Transaction, campaign_id: int, holder: str, device: Device) -> Plan | None:
     """The compare-and-set that makes lost and doubled commands harmless, and the snapshot."""
-    job = found_by(tx.jobs.lock(campaign_id, "suggest"), "")
     campaign = tx.campaigns.by_id(campaign_id)
-    if campaign is None or (job.deadline is not None and job.deadline > tx.now()):
+    if campaign is None:
+        return None
+    end_late(tx, campaign)
+    job = found_by(tx.jobs.lock(campaign_id, "suggest"), "")
+    if job.deadline is not None and job.deadline > tx.now():
         return None
     who = asked(tx, campaign)
     if who.learner:
@@ -154,7 +159,7 @@ def keep(store: Store, ids: Ids, plan: Plan, suggested: Suggested) -> tuple[int,
             return ()
         fresh = Fresh(
             plan.giving_way,
-            still_free(tx, campaign, plan.snapshot.problem, suggested.candidates),
+            still_free(tx, campaign, plan.snapshot.problem, _noted(plan, suggested.candidates)),
             plan.want.fill,
             plan.campaign.model_version,
             plan.campaign.accepted,
@@ -174,13 +179,20 @@ def _same_task(then: r.Campaign, now: r.Campaign) -> bool:
     return (then.problem_version, then.strategy_version) == (now.problem_version, now.strategy_version)
 
 
+def _noted(plan: Plan, candidates: Sequence[Chosen]) -> Sequence[Chosen]:
+    """Who chose in place of another says so of each, new or kept."""
+    if not plan.note:
+        return candidates
+    return [replace(each, reason=f"{plan.note}: {each.reason}") for each in candidates]
+
+
 def _draft(chosen: Chosen, suggestion: r.Suggestion, plan: Plan) -> Draft:
     # A design that stands in is no part of the initial one: a newer model may replace it.
     origin = "suggester" if plan.error else chosen.origin
     return Draft(
         plan.snapshot.problem.normal(chosen.parameters),
         origin,
-        reason=f"{plan.note}: {chosen.reason}" if plan.note else chosen.reason,
+        reason=chosen.reason,
         expected=expected_json(chosen.expected),
         suggestion_id=suggestion.id,
         model_version=0 if origin == "design" else plan.campaign.model_version,

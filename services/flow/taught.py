@@ -14,6 +14,7 @@ from services.ports import Chosen, Fitted, Ids, Snapshot, Store, Suggested, Tran
 
 from . import suggest as suggesting
 from . import train as training
+from .asking import missed
 from .judging import judge
 from .planning import Want
 from .pools import check_rows
@@ -118,7 +119,11 @@ def _late(store: Store, answer: Answer) -> None:
     with store.begin() as tx:
         campaign = campaign_of(tx, answer.campaign)
         seat = tx.seats.lock(campaign.id)
-        if seat.holder == answer.holder:
+        if seat.holder != answer.holder:
+            return
+        if missed(seat):  # which was counted when its deadline passed
+            tx.seats.save(seat, seen=True)
+        else:
             blame(tx, campaign, seat.name, "its suggestion came after the work had gone to somebody else")
 
 
@@ -194,7 +199,7 @@ def _judged(
     if not wrong:
         chosen = tuple(replace(each, parameters=problem.normal(each.parameters)) for each in chosen)
         points = [each.parameters for each in chosen]
-        taken = [*plan.snapshot.pending, *(row.parameters for row in plan.snapshot.rows)]
+        taken = [*plan.snapshot.pending, *(row.planned for row in plan.snapshot.rows)]
         wrong = [] if replicates else repeats(problem, points, taken)
     if wrong:
         return (), wrong[:FAULTS]

@@ -18,7 +18,7 @@ from models.domain import records as r
 from models.domain.replacing import replace
 from services.ports import Store, Transaction
 
-from .asking import Asked, asked, found_by, heard, lesson_due
+from .asking import Asked, asked, found_by, heard, lesson_due, missed
 from .awaiting import tell_waiting
 from .holding import LEASE
 from .judging import said_before
@@ -100,20 +100,17 @@ def renew(store: Store, campaign_name: str, lease: str) -> datetime:
         campaign, job = leased(tx, campaign_name, lease)
         if job.holder == "":
             raise LeaseLostError("This work has been given back.")
-        limit = strategy_of(campaign).deadline
-        if (
-            job.kind == "suggest"
-            and job.taken_at is not None
-            and (tx.now() - job.taken_at).total_seconds() > limit
-        ):
+        if _late(tx, campaign, job):
+            limit = strategy_of(campaign).deadline
             raise LeaseLostError(
                 f"A suggestion may take {limit:g} s, the strategy's deadline: this one took longer."
             )
-        tx.jobs.renew(job, LEASE)
+        seconds = _lease(tx, campaign, job)
+        tx.jobs.renew(job, seconds)
         seat = tx.seats.lock(campaign.id)
         if seat.holder == job.holder:
             tx.seats.save(seat, seen=True)
-        return tx.now() + timedelta(seconds=LEASE)
+        return tx.now() + timedelta(seconds=seconds)
 
 
 def fail(store: Store, campaign_name: str, lease: str, reason: str) -> None:
@@ -160,24 +157,38 @@ def leased(tx: Transaction, campaign_name: str, lease: str) -> tuple[r.Campaign,
     return campaign, job
 
 
-def drop(tx: Transaction, campaign: r.Campaign, job: r.Job, reason: str) -> None:
-    """The work is nobody's, and why stands in the history."""
+def end_late(tx: Transaction, campaign: r.Campaign) -> None:
+    """A suggestion that was not answered within the strategy's deadline is the learner's failure; our workers may
+    answer in its place, and what it still answers is refused."""
+    if _late(tx, campaign, tx.jobs.get(campaign.id, "suggest")):
+        job = tx.jobs.lock(campaign.id, "suggest")
+        if _late(tx, campaign, job):
+            reason = f"did not answer within its deadline of {strategy_of(campaign).deadline:g} s"
+            drop(tx, campaign, replace(job, fence=job.fence + 1), reason, said=False)
+
+
+def drop(tx: Transaction, campaign: r.Campaign, job: r.Job, reason: str, *, said: bool = True) -> None:
+    """The work is nobody's, and why stands in the history. `said`: by the learner's process, which is thus heard of."""
     reason = str(storable(reason))[:REASON_LIMIT]
     tx.jobs.save(replace(job, holder="", deadline=None, issued_at=None, error=reason, done=job.revision))
     if not said_before(job, reason):
         kind = "model.failed" if job.kind == "train" else "suggestion.failed"
         tx.events.add([_event(kind, campaign, job.learner, reason=reason, data_revision=job.revision)])
     if job.kind == "suggest":
-        blame(tx, campaign, job.learner, reason)
+        blame(tx, campaign, job.learner, reason, said=said)
     else:
         tell_waiting(tx, campaign.id, job, None, reason)
 
 
-def blame(tx: Transaction, campaign: r.Campaign, learner: str, reason: str) -> None:
-    """A suggestion of this learner came to nothing."""
+def blame(tx: Transaction, campaign: r.Campaign, learner: str, reason: str, *, said: bool = True) -> None:
+    """A suggestion of this learner came to nothing. `said`: as in `drop`."""
     seat = tx.seats.lock(campaign.id)
     if seat.name == learner:
-        tx.seats.save(replace(seat, failures=seat.failures + 1, error=reason), failed=True)
+        failed = replace(seat, failures=seat.failures + 1, error=reason)
+        if said:  # it failed no later than it was heard of
+            tx.seats.save(replace(failed, failed_at=tx.now()), seen=True)
+        else:
+            tx.seats.save(failed, failed=True)
 
 
 def _sit(tx: Transaction, visit: Visit) -> str:
@@ -191,6 +202,7 @@ def _sit(tx: Transaction, visit: Visit) -> str:
             f"This campaign's learner is called {strategy.learner!r}, not {visit.learner!r}. Take that name, or "
             "change the campaign's strategy."
         )
+    end_late(tx, campaign)
     dead = tx.jobs.get(campaign.id, "suggest")
     seat = tx.seats.lock(campaign.id)
     if heard(seat, strategy, tx) and seat.holder != visit.holder:
@@ -199,11 +211,14 @@ def _sit(tx: Transaction, visit: Visit) -> str:
         return "This process has left."
     if (seat.name, seat.holder) != (strategy.learner, visit.holder):
         known = seat if seat.name == strategy.learner else r.Seat(campaign.id, strategy.learner)
-        fresh = replace(known, holder=visit.holder, failures=0, error="", failed_at=None)
+        fresh = replace(known, holder=visit.holder)
         if dead.learner == strategy.learner and dead.holder not in ("", visit.holder):
             error = "its process ended in the middle of a suggestion"
-            fresh = replace(fresh, failures=known.failures + 1, error=error, failed_at=tx.now())
-        seat = fresh
+            seat = replace(fresh, failures=known.failures + 1, error=error, failed_at=tx.now())
+        elif missed(known):  # so did this one's, and that was counted when the deadline passed
+            seat = fresh
+        else:
+            seat = replace(fresh, failures=0, failed_at=None)
         tx.events.add([_event("learner.arrived", campaign, strategy.learner, holder=visit.holder)])
     versions = storable(dict(visit.versions))
     tx.seats.save(replace(seat, trains=visit.trains, versions=versions), seen=True)
@@ -222,7 +237,7 @@ def _held(tx: Transaction, campaign: r.Campaign, who: Asked, visit: Visit) -> Wo
         job = tx.jobs.get(campaign.id, kind)
         if job.learner == who.learner and job.holder == visit.holder:
             job = tx.jobs.lock(campaign.id, kind)
-            if job.holder == visit.holder and tx.jobs.renew(job, LEASE):
+            if job.holder == visit.holder and tx.jobs.renew(job, _lease(tx, campaign, job)):
                 return _work(tx, campaign, tx.jobs.get(campaign.id, kind))
     return None
 
@@ -282,7 +297,7 @@ def _take(tx: Transaction, campaign: r.Campaign, seat: r.Seat, kind: str, partic
         },
         taken_at=tx.now(),
     )
-    return _work(tx, campaign, tx.jobs.save(job, lease_seconds=LEASE))
+    return _work(tx, campaign, tx.jobs.save(job, lease_seconds=_lease(tx, campaign, job)))
 
 
 def _lesson(tx: Transaction, campaign: r.Campaign) -> dict[str, Any]:
@@ -316,6 +331,24 @@ def _work(tx: Transaction, campaign: r.Campaign, job: r.Job) -> Work:
         ends_at = job.taken_at + timedelta(seconds=strategy_of(campaign).deadline)
     problem = problem_of(campaign).to_json()
     return Work(job, problem, model, ends_at)
+
+
+def _spent(tx: Transaction, job: r.Job) -> float:
+    """Seconds since a learner took it."""
+    return 0.0 if job.taken_at is None else (tx.now() - job.taken_at).total_seconds()
+
+
+def _late(tx: Transaction, campaign: r.Campaign, job: r.Job) -> bool:
+    """Is it a suggestion that a learner has had for longer than the strategy allows?"""
+    held = job.kind == "suggest" and job.learner != "" and job.holder != ""
+    return held and _spent(tx, job) > strategy_of(campaign).deadline
+
+
+def _lease(tx: Transaction, campaign: r.Campaign, job: r.Job) -> float:
+    """Seconds; that of a suggestion ends with the strategy's deadline."""
+    if job.kind == "train":
+        return LEASE
+    return max(0.0, min(LEASE, strategy_of(campaign).deadline - _spent(tx, job)))
 
 
 def free(tx: Transaction, job: r.Job) -> None:

@@ -12,7 +12,7 @@ from models.domain import records as r
 
 @dataclass(frozen=True)
 class PoolRow:
-    """`shown`: its features in the order of the columns, categories by name; None where the pool has too many."""
+    """`shown`: the features of its first columns, in order, categories by name; None: nothing is kept of them."""
 
     place: int
     key: str

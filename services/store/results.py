@@ -206,6 +206,7 @@ def _training_row(
     replicates: r.Json,
 ) -> r.TrainingRow:
     parameters = dict(planned or {})
+    asked = dict(parameters)
     for reported in actual or []:
         parameters.update(reported or {})
     outcome = Outcome.MEASURED if outputs else Outcome.INFEASIBLE
@@ -215,7 +216,7 @@ def _training_row(
         for name, found in sorted((replicates or {}).items())
         if name in values
     }
-    return r.TrainingRow(id, parameters, values, _floats(noise), outcome, revision, further)
+    return r.TrainingRow(id, asked, parameters, values, _floats(noise), outcome, revision, further)
 
 
 def _finding(

@@ -91,6 +91,7 @@ def test_saving_a_campaign_leaves_what_numbering_and_training_keep(world: World,
             reason="lunch",
             next_number=9,
             finish_tag=4.5,
+            resumed_completed=1,
             weight=2.0,
             strategy_version=2,
         )

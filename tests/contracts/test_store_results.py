@@ -101,10 +101,11 @@ def test_training_sees_results_as_of_a_revision(world: World, fill: Filler) -> N
     late = _number(world)
     with world.store.begin() as tx:
         assert tx.results.training(campaign.id, 0) == []
-        old = r.TrainingRow(second.id, {"tau": 0.5}, {"yield": 0.5}, {}, Outcome.MEASURED, early)
+        tau = {"tau": 0.5}
+        old = r.TrainingRow(second.id, tau, tau, {"yield": 0.5}, {}, Outcome.MEASURED, early)
         assert tx.results.training(campaign.id, early) == [old]
         new = r.TrainingRow(
-            first.id, {"tau": 0.75}, {"yield": 0.25, "purity": 2.0}, {}, Outcome.MEASURED, late
+            first.id, tau, {"tau": 0.75}, {"yield": 0.25, "purity": 2.0}, {}, Outcome.MEASURED, late
         )
         assert tx.results.training(campaign.id, late) == [new, old]
         assert tx.results.training(campaign.id + 1, late) == []

@@ -5,6 +5,7 @@ Our own workers, where they stand in, are called here with a learner that needs 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import signal
@@ -71,7 +72,8 @@ class Campus:
 
     def diary(self, what: str = "") -> list[dict[str, Any]]:
         path = self.folder / "diary"
-        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        written = path.read_text().splitlines(keepends=True) if path.exists() else []
+        lines = [json.loads(line) for line in written if line.endswith("\n")]
         return [each for each in lines if what in ("", each["what"])]
 
     def until(self, condition: Callable[[], T | None], what: str) -> T:
@@ -115,8 +117,9 @@ class Campus:
         """Time passes for the process that is gone: what it last said, and the leases that it had, are older now."""
         with self.context.store.session() as session:
             step = [SILENT + 1.0]
-            session.run("UPDATE learners SET seen_at = seen_at - make_interval(secs => %s)", step)
+            # In the order in which the server locks them.
             session.run("UPDATE jobs SET deadline = deadline - make_interval(secs => %s)", step)
+            session.run("UPDATE learners SET seen_at = seen_at - make_interval(secs => %s)", step)
 
     def work(self) -> set[str]:
         """What the janitor and our workers do."""
@@ -285,6 +288,14 @@ def test_what_a_learner_raises_is_told_and_logged_in_full(campus: Campus) -> Non
     process.says("Traceback")
 
 
+def test_a_learner_that_exits_has_failed_and_goes_on(campus: Campus) -> None:
+    campus.create()
+    process = campus.start("Exits")
+    campus.until(lambda: campus.shown()["failures"] >= 2, "two failures of one process")
+    assert campus.shown()["error"].startswith("SystemExit: no licence (")
+    assert re.fullmatch(r"taught 0 0 \d+", process.stop())
+
+
 def test_a_learner_that_is_too_slow_loses_its_lease_and_changes_nothing(campus: Campus) -> None:
     campus.create(deadline=1.0)
     campus.hold("suggest")
@@ -313,8 +324,9 @@ def test_a_state_of_a_megabyte_and_one_point_at_a_time(campus: Campus) -> None:
         each.kill()
     campus.fall_silent()
     campus.measure()
+    told = hashlib.sha256(learners_for_tests.Bytes.STATE).hexdigest()
     campus.until(
-        lambda: any(each["pid"] == first.pid and each["state"] for each in campus.diary("train")),
+        lambda: any(each["pid"] == first.pid and each["state"] == told for each in campus.diary("train")),
         "a new process goes on from it",
     )
 

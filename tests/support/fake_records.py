@@ -230,7 +230,8 @@ class FakeResults(Port):
             return None
         outcome = Outcome.MEASURED if outputs else Outcome.INFEASIBLE
         further = self._replicates(experiment.id, outputs, revision)
-        return r.TrainingRow(experiment.id, parameters, outputs, noise, outcome, newest, further)
+        planned = dict(experiment.planned or {})
+        return r.TrainingRow(experiment.id, planned, parameters, outputs, noise, outcome, newest, further)
 
     def _replicates(
         self, experiment_id: int, outputs: Collection[str], revision: int

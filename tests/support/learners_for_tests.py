@@ -6,6 +6,7 @@ there it stays in the middle of that. Imports the SDK alone.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -39,6 +40,7 @@ class Spread:
         ]
 
     def say(self, what: str, number: int, state: Any) -> None:
+        """A line that is short enough to be written at once; readers leave a line out until it has its end."""
         with (self.folder / "diary").open("a") as file:
             file.write(
                 json.dumps({"what": what, "pid": os.getpid(), "number": number, "state": state}) + "\n"
@@ -63,12 +65,19 @@ class Broken(Spread):
         raise ValueError("singular matrix")
 
 
+class Exits(Spread):
+    def suggest(self, problem: Any, rows: Any, pending: Any, count: int, state: Any, seed: int) -> Any:
+        sys.exit("no licence")
+
+
 class Bytes(Spread):
     """Keeps its state as bytes, and gives one point at a time."""
 
+    STATE = bytes(range(256)) * 4096
+
     def train(self, problem: Any, rows: Any, state: Any) -> Any:
-        self.say("train", len(rows), None if state is None else state.hex())
-        return bytes(range(256)) * 4096
+        self.say("train", len(rows), None if state is None else hashlib.sha256(state).hexdigest())
+        return self.STATE
 
     def suggest(self, problem: Any, rows: Any, pending: Any, count: int, state: Any, seed: int) -> Any:
         self.say("suggest", count, None if state is None else len(state))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from labqueue.cli.campaigns import status_text
+from labqueue.cli.campaigns import learner_text, status_text
+from labqueue.cli.edits import _told, changes
 from labqueue.cli.files import pairs
 from labqueue.cli.show import moment
 from labqueue.errors import InvalidError
@@ -22,6 +23,51 @@ def test_status_says_what_each_worker_does_and_which_fell_silent() -> None:
         "janitor                    a:2      90 s ago: silent",
         "worker   suggest, inquire  a:3      31 s ago: silent",
     ]
+
+
+def test_a_queue_whose_work_is_done_is_not_said_to_have_had_none() -> None:
+    said = status_text({"queues": [{"name": "flow", "state": "active", "counts": {}}]})
+    assert "nothing waits or runs" in said and "nothing yet" not in said
+
+
+def test_a_flag_that_is_not_set_may_be_left_out_without_a_change() -> None:
+    before = {"kind": "continuous", "log": False, "low": 1}
+    assert list(changes(before, {"kind": "discrete", "low": 0})) == [
+        "kind: continuous -> discrete",
+        "low: 1 -> 0",
+    ]
+    assert list(changes({"log": True}, {})) == ["log: yes -> nothing"]
+    assert list(changes({}, {"weight": 0})) == ["weight: nothing -> 0"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"), [("1", "1 suggestion that is outside"), ("12", "2 suggestions that are")]
+)
+def test_suggestions_that_gave_way_are_counted_in_whole_sentences(codes: str, said: str) -> None:
+    now = {"name": "snar", "problem_version": 1, "strategy_version": 1}
+    answer = {"campaign": now, "superseded": [{"code": f"snar-{each}"} for each in codes], "outside": []}
+    assert any(line.startswith(said) for line in _told(now, answer))
+
+
+@pytest.mark.parametrize(
+    ("instead", "error", "said"),
+    [
+        ("", "", "mine is there"),
+        ("", "training: ValueError: singular", "mine is there; failed: training: ValueError: singular"),
+        (
+            "in place of the learner mine, which failed (the last: no)",
+            "no",
+            "mine is there; our workers choose in place of the learner mine, which failed (the last: no)",
+        ),
+        (
+            "in place of the learner mine, silent for 30 s",
+            "training: no",
+            "mine is there; our workers choose in place of the learner mine, silent for 30 s; failed: training: no",
+        ),
+    ],
+)
+def test_what_a_learner_failed_with_is_said_once(instead: str, error: str, said: str) -> None:
+    assert learner_text({"name": "mine", "live": True, "instead": instead, "error": error}) == said
 
 
 def test_a_name_given_twice_is_no_guess() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labqueue.problem.expression import ExpressionError, evaluate, parse, parse_rule
+from labqueue.problem import Expression
+from labqueue.problem.expression import FUNCTIONS, PLAIN, ExpressionError, evaluate, parse, parse_rule
+from models.space.operations import ARRAYS, margins, scale
 
 VALUES: dict[str, float] = {"x": 3.0, "y": -2.0, "zwei": 2.0, "a b": 5.0, "max": 7.0, "μ_1": 0.5, "e": 4.0}
 
@@ -99,11 +104,90 @@ def test_a_chain_within_the_limit_is_walked() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["9^9^9^9", "exp(10^6)", "1 / (x - 3)", "sqrt(y)", "log(0)", "y ^ 0.5", "0 ^ -1"]
+    ("text", "right"),
+    [
+        ("9^9^9^9", math.inf),
+        ("exp(10^6)", math.inf),
+        ("1 / exp(10^6)", 0.0),
+        ("1 / (x - 3)", math.inf),
+        ("-1 / (x - 3)", -math.inf),
+        ("0 ^ -1", math.inf),
+        ("y ^ 99999", -math.inf),
+        ("log(0)", -math.inf),
+        ("(1 / (x - 3)) ^ -0.5", 0.0),
+        ("0 / (x - 3)", math.nan),
+        ("exp(10^6) - exp(10^6)", math.nan),
+        ("sqrt(y)", math.nan),
+        ("log(y)", math.nan),
+        ("y ^ 0.5", math.nan),
+        ("sqrt(y) ^ 0", math.nan),
+        ("max(sqrt(y), 1)", math.nan),
+    ],
 )
-def test_what_is_no_real_number_ends_in_an_error_that_arithmetic_knows(text: str) -> None:
-    with pytest.raises((ValueError, OverflowError, ZeroDivisionError)):
-        evaluate(parse(text), VALUES)
+def test_what_is_too_large_is_infinite_and_what_is_no_real_number_nan(text: str, right: float) -> None:
+    assert evaluate(parse(text), VALUES) == pytest.approx(right, nan_ok=True)
+
+
+SIZES = (
+    0.0,
+    1.0,
+    0.5,
+    2.0,
+    3.0,
+    1 / 3,
+    709.0,
+    710.0,
+    745.0,
+    1000.0,
+    5e-324,
+    1e-300,
+    1e200,
+    1.7e308,
+    math.inf,
+)
+NUMBERS = [math.nan, *(sign * each for each in SIZES for sign in (1.0, -1.0))]
+
+
+@pytest.mark.parametrize("name", sorted(PLAIN))
+def test_plain_numbers_and_arrays_are_reckoned_alike(name: str) -> None:
+    """Overflow, poles and what is no number included, so that no expression holds for one and not for the other."""
+    many = 2 if name in "+-*/^" or FUNCTIONS.get(name) == 2 else 1
+    for values in itertools.product(NUMBERS, repeat=many):
+        one = PLAIN[name](*values)
+        with np.errstate(all="ignore"):
+            other = float(ARRAYS[name](*(np.array([each]) for each in values))[0])
+        assert one == pytest.approx(other, rel=1e-12, abs=0.0, nan_ok=True), (name, values)
+
+
+@given(
+    st.recursive(
+        st.sampled_from(["a", "b", "1000", "0.5", "0"]),
+        lambda part: st.one_of(
+            st.tuples(part, st.sampled_from("+-*/^"), part).map(lambda each: f"({' '.join(each)})"),
+            st.tuples(st.sampled_from(["exp", "log", "sqrt", "abs", "-"]), part).map(
+                lambda each: f"{each[0]}({each[1]})"
+            ),
+            st.tuples(st.sampled_from(["min", "max"]), part, part).map(
+                lambda each: f"{each[0]}({each[1]}, {each[2]})"
+            ),
+        ),
+        max_leaves=8,
+    ),
+    st.sampled_from(["<=", ">="]),
+    st.sampled_from([0.0, 1.0, -2.0, 40.0, 1000.0]),
+    st.sampled_from([0.0, 0.25, -1.0, 800.0]),
+)
+def test_a_rule_holds_for_a_point_as_for_its_row(text: str, sign: str, a: float, b: float) -> None:
+    try:
+        rule = Expression.parse(f"{text} {sign} 0.4321 + a")
+    except ExpressionError as error:
+        assert "nested deeper" in str(error)
+        return
+    point = {"a": a, "b": b}
+    gap = float(margins(rule, {name: np.array([value]) for name, value in point.items()})[0])
+    size = float(scale(rule, {name: np.array([value]) for name, value in point.items()})[0])
+    if abs(gap) > 1e-6 * size or math.isnan(gap):
+        assert (rule.check(point) is None) is (gap > 0)
 
 
 @given(st.text("xy12.()+-*/^ <>=,`e\\'\"[]{}\0", max_size=60))

@@ -165,6 +165,47 @@ def test_a_text_that_is_no_yaml_is_refused_with_its_line(text: str) -> None:
         read_yaml(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"low": 0,\n "low": 5}', "line 2: low is given a second time"),
+        ('{"a.b": 1, "a": {"b": 2,\n"c": [{}, {"x": 1,\n\n"x": 1}]}}', "line 4: x is given a second time"),
+    ],
+)
+def test_json_with_a_field_twice_is_refused(text: str, words: str) -> None:
+    with pytest.raises(TextError, match=words):
+        read_json(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("low: 0\nhigh: 1\nlow: 5\n", 3),
+        ("a: {low: 0, low: 0}\n", 1),
+        ("a:\n- b: 1\n  c: {}\n  'b': 2\n", 4),
+    ],
+)
+def test_yaml_with_a_field_twice_is_refused(text: str, line: int) -> None:
+    with pytest.raises(TextError, match=f"line {line}: (low|b) is given a second time"):
+        read_yaml(text)
+
+
+@pytest.mark.parametrize(("text", "line"), [(JSON, 13), (YAML, 15)])
+def test_an_output_that_is_called_as_a_parameter_has_its_line(tmp_path: Path, text: str, line: int) -> None:
+    name = "campaign.json" if text is JSON else "campaign.yaml"
+    path = tmp_path / name
+    path.write_text(text.replace('"p"', '"t"').replace("name: p", "name: t"))
+    with pytest.raises(InvalidError) as caught:
+        read_campaign(str(path))
+    found = [each for each in caught.value.errors if "parameters[0] as well" in each.message]
+    assert [each.field for each in found] == [f"{path}:{line}: outputs[1].name"]
+
+
+def test_what_is_merged_in_may_be_said_again() -> None:
+    text = "a: &a {low: 0, high: 1}\nb: {<<: *a, low: 2}\n"
+    assert read_yaml(text)[0]["b"] == {"low": 2, "high": 1}
+
+
 def test_aliases_that_grow_without_end_do_no_harm() -> None:
     bomb = "a0: &a0 [1, 1]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
     _, lines = read_yaml(bomb + "problem: {low: 1}\n")

@@ -118,6 +118,41 @@ def test_what_is_wrong_is_named_by_its_place(body: Any, field: str, words: str) 
     assert any(words in each.message for each in found), [each.message for each in found]
 
 
+POOL = {"name": "library", "sha256": "0" * 64, "rows": 5, "columns": ["mass", "price"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "owner"),
+    [
+        (changed(outputs=[{"name": "sty"}, {"name": "e factor"}, {"name": "heat"}]), "parameters[2]"),
+        (changed(outputs=[{"name": "sty"}, {"name": "e factor"}, {"name": "lot"}]), "parameters[7]"),
+        ({"pool": POOL, "outputs": [{"name": "a"}, {"name": "b"}, {"name": "price"}]}, "the pool library"),
+        ({"pool": "library", "outputs": [{"name": "a"}, {"name": "b"}, {"name": "row"}]}, "the pool's rows"),
+    ],
+)
+def test_an_output_has_a_name_of_its_own(body: Any, owner: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        Problem.from_json(body)
+    (wrong,) = caught.value.errors
+    assert (wrong.field, wrong.value) == ("outputs[2].name", body["outputs"][2]["name"])
+    assert f"{owner} as well" in wrong.message and f"such as {wrong.value}_measured" in wrong.hint
+    body["outputs"][2]["name"] += "_measured"
+    assert Problem.from_json(body).outputs[2].name == f"{wrong.value}_measured"
+
+
+def test_a_parameter_of_no_kind_moves_no_other_ones_place() -> None:
+    parameters = [{"name": "first", "kind": "continuos"}, *WHOLE["parameters"]]
+    with pytest.raises(InvalidError) as caught:
+        Problem.from_json(changed(parameters=parameters, outputs=[*WHOLE["outputs"], {"name": "tau"}]))
+    assert any("parameters[1] as well" in each.message for each in caught.value.errors)
+
+
+def test_names_that_are_missing_are_not_the_same() -> None:
+    with pytest.raises(InvalidError) as caught:
+        Problem.from_json({"parameters": [{"kind": "integer", "low": 0, "high": 1}], "outputs": [{}]})
+    assert [each.field for each in caught.value.errors] == ["parameters[0].name", "outputs[0].name"]
+
+
 def test_everything_that_is_wrong_is_named_at_once() -> None:
     body = changed(
         parameters=[
@@ -343,13 +378,14 @@ NAMES = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_si
 @ANY
 @given(st.lists(NAMES, min_size=1, max_size=4, unique=True), NAMES)
 def test_any_printable_name_is_a_name(names: list[str], unit: str) -> None:
+    measured = "".join(names) + "!"  # longer than each of them
     rule = {"kind": "expression", "rule": " + ".join(f"`{each}`" for each in names) + " <= 100"}
     body = {
         "parameters": [
             {"name": each, "kind": "continuous", "low": 0, "high": 1, "unit": unit} for each in names
         ],
-        "outputs": [{"name": names[0], "unit": unit}],
-        "objectives": [{"output": names[0]}],
+        "outputs": [{"name": measured, "unit": unit}],
+        "objectives": [{"output": measured}],
         "constraints": [] if any("`" in each for each in names) else [rule],
     }
     problem = Problem.from_json(body)

@@ -83,6 +83,10 @@ def test_a_rule_is_read_said_and_comes_back_as_it_went_out(rule: Any, right: Any
         ({"coefficients": {"h": 1}, "bound": 1}, "coefficients", "name h, no numeric parameter"),
         ({"coefficients": {"gas": 1}, "bound": 1}, "coefficients", "name gas, no numeric parameter"),
         ({"coefficients": {}, "bound": 1}, "coefficients", "at least one parameter"),
+        ({"coefficients": {"a": 1e300}, "bound": 1}, "coefficients.a", "within 1e+100 of 0"),
+        ({"coefficients": {"a": 1}, "bound": -1e300}, "bound", "within 1e+100 of 0"),
+        ({"kind": "expression", "rule": "a * 1e101 <= 1"}, "rule", "a number that is too large: 1e101"),
+        ({"kind": "excluded", "combination": {"a": {"low": 1e300}}}, "combination.a.low", "within 1e+100"),
         ({"coefficients": {"a": 1}}, "bound", "is missing"),
         ({"coefficients": {"a": 1}, "bound": 1, "operator": "<"}, "operator", "must be one of"),
         ({"coefficients": {"a": "1"}, "bound": 1}, "coefficients.a", "finite number"),
@@ -125,6 +129,21 @@ def test_what_is_wrong_is_named_by_its_place(rule: Any, field: str, words: str) 
     found = [each for each in caught.value.errors if each.field == f"constraints[0].{field}"]
     assert found, [str(each) for each in caught.value.errors]
     assert any(words in each.message for each in found), [each.message for each in found]
+
+
+def test_a_mixture_of_amounts_that_have_no_value_is_refused() -> None:
+    whole = body({"kind": "mixture", "parameters": ["d"]})
+    whole["parameters"] = [{"name": "d", "kind": "discrete", "values": []}]
+    with pytest.raises(InvalidError, match=r"parameters\[0\].values: must be a list of finite numbers"):
+        Problem.from_json(whole)
+
+
+@pytest.mark.parametrize("kind", ["nonlinear", "Non-linear", "equation"])
+def test_other_words_for_an_expression_are_known(kind: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        Problem.from_json(body({"kind": kind, "rule": "a * b <= 1"}))
+    (only,) = caught.value.errors
+    assert only.field == "constraints[0].kind" and "is an expression: {kind: expression, rule:" in only.hint
 
 
 @pytest.mark.parametrize(("operator", "good", "bad"), [("<=", 2.9, 3.1), (">=", 3.1, 2.9), ("==", 3.0, 3.1)])
@@ -171,7 +190,11 @@ def test_mixtures(amounts: tuple[float, ...], good: bool) -> None:
         ("sqrt(a - 1) <= 5", {"a": 0.0}, False),
         ("log(a) <= 5", {"a": 0.0}, False),
         ("exp(a * 10000) >= 0", {"a": 1.0}, False),
-        ("a * 1e300 * 1e300 >= 0", {"a": 1.0}, False),
+        ("1 / (1 + exp(20 * (a - 40))) <= 0.5", {"a": 120.0}, True),
+        ("(a / (b - b)) ^ -0.5 <= 0.5", {"a": 1.0, "b": 2.0}, True),
+        ("(a / (b - b)) ^ -0.5 <= 0.5", {"a": 0.0, "b": 2.0}, False),
+        ("exp(a * 10000) - exp(a * 10000) <= 1", {"a": 1.0}, False),
+        ("a * 1e100 ^ 4 >= 0", {"a": 1.0}, False),
         ("(a - 1) ^ 0.5 <= 1", {"a": 0.5}, False),
     ],
 )

@@ -75,6 +75,14 @@ def test_several_make_a_front_unless_weights_are_given(objectives: Any, more: An
     assert problem.pareto is (right == PARETO)
 
 
+def at_least(bound: float) -> dict[str, Any]:
+    return {"output": "cost", "operator": ">=", "bound": bound}
+
+
+def at_most(bound: float) -> dict[str, Any]:
+    return {"output": "cost", "operator": "<=", "bound": bound}
+
+
 @pytest.mark.parametrize(
     ("given_", "field", "words"),
     [
@@ -112,6 +120,25 @@ def test_several_make_a_front_unless_weights_are_given(objectives: Any, more: An
             "objectives[0].tolerance",
             "must be positive",
         ),
+        (body({"output": "cost", "weight": 1e300}), "objectives[0].weight", "within 1e+100"),
+        (body({"output": "cost", "goal": "target", "target": 1e300}), "objectives[0].target", "within 1e+100"),
+        (body({"output": "cost", "goal": "window", "low": -1e300, "high": 1}), "objectives[0].low", "within 1e+100"),
+        (body({"output": "cost", "reference": 1e300}, {"output": "yield"}), "objectives[0].reference", "within 1e+100"),
+        (body(outputs=[{"name": "a", "noise": 1e300}]), "outputs[0].noise", "within 1e+100"),
+        (body(outcome_constraints=[{"output": "cost", "operator": "<=", "bound": 1e300}]), "outcome_constraints[0].bound", "within 1e+100"),
+        (body(outputs=[{"name": "score"}]), "outputs[0].name", "what the objectives make of all outputs"),
+        (body(outputs=[*OUTPUTS, {"name": "look=clear"}]), "outputs", "the chance of look being clear"),
+        (body(outcome_constraints=[at_least(10), at_most(1)]), "outcome_constraints[1]", "(cost <= 1) contradicts another outcome constraint (cost >= 10)"),
+        (
+            body({"output": "cost", "goal": "target", "target": 7}, outcome_constraints=[at_most(5)]),
+            "objectives[0]",
+            "its target 7 where the outcome constraint cost <= 5 does not hold",
+        ),
+        (
+            body({"output": "cost", "goal": "window", "low": 6, "high": 8}, outcome_constraints=[at_least(9)]),
+            "objectives[0]",
+            "its window 6 to 8 where the outcome constraint cost >= 9 does not hold",
+        ),
         (body(combine="sum"), "problem.combine", "must be one of pareto"),
         (body(objectives="cost"), "objectives", "must be a list"),
         (body(outputs=[]), "outputs", "at least one output"),
@@ -132,6 +159,14 @@ def test_what_is_wrong_is_named_by_its_place(given_: Any, field: str, words: str
     found = [each for each in caught.value.errors if each.field == field]
     assert found, [str(each) for each in caught.value.errors]
     assert any(words in each.message for each in found), [each.message for each in found]
+
+
+@pytest.mark.parametrize(
+    "limits", [[at_least(8)], [at_most(6)], [at_least(7), at_most(7)], [at_least(1), at_least(2)]]
+)
+def test_outcome_constraints_and_goals_may_meet(limits: list[dict[str, Any]]) -> None:
+    window = {"output": "cost", "goal": "window", "low": 6, "high": 8}
+    assert len(read(window, outcome_constraints=limits).outcome_constraints) == len(limits)
 
 
 def test_a_wrong_goal_is_one_fault_not_many() -> None:

@@ -121,6 +121,27 @@ def test_a_conditional_parameter_names_one_before_it() -> None:
         ({**LIST, "values": []}, "values", "not empty"),
         ({**LIST, "values": 5}, "values", "must be a list"),
         ({**LIST, "values": [1, "2"]}, "values", "finite numbers"),
+        ({**LIST, "values": [1, 1e300]}, "values", "within 1e+100 of 0"),
+        ({**SAME, "value": -1e300}, "value", "within 1e+100 of 0"),
+        ({**WEATHER, "high": 1e300}, "high", "within 1e+100 of 0"),
+        ({**NAMES, "categories": ["a", True]}, "categories", "entry 2 (True) is no text"),
+        ({**NAMES, "categories": ["a", "b", " "]}, "categories", "entry 3 (' ') is empty"),
+        ({**NAMES, "descriptors": {**TABLE, "c": {"x": 1, "y": 1e300}}}, "descriptors.c.y", "within 1e+100"),
+        (
+            {**NAMES, "descriptors": {**TABLE, 1: {"x": 1, "y": 2}}},
+            "descriptors",
+            "the category 1, which is no text",
+        ),
+        (
+            {**NAMES, "descriptors": {**TABLE, "a": {1: 0.5, "y": 2}}},
+            "descriptors.a",
+            "the descriptor 1, which is no text",
+        ),
+        (
+            {**NAMES, "descriptors": {each: {1: 0.5} for each in "abc"}},
+            "descriptors.a",
+            "the descriptor 1, which is no",
+        ),
         ({**LIST, "values": [1, 1.0]}, "values", "the same entry twice"),
         ({**LIST, "values": [0, 1], "log": True}, "values", "positive on a log scale"),
         ({**NAMES, "categories": []}, "categories", "not empty"),
@@ -187,6 +208,44 @@ def test_a_number_written_as_text_is_told_how_to_be_one() -> None:
     with pytest.raises(InvalidError) as caught:
         Problem.from_json(body({**RANGE, "low": "1e-4"}))
     assert caught.value.errors[0].hint.startswith("It is text: write it without quotes")
+
+
+@pytest.mark.parametrize(
+    ("given_", "field"),
+    [
+        ({**NAMES, "categories": [True, False]}, "categories"),
+        ({**NAMES, "categories": [1, 2]}, "categories"),
+        ({**NAMES, "descriptors": {each: {1: 0.5, "pol": 2} for each in "abc"}}, "descriptors.a"),
+        ({**NAMES, "descriptors": {1: {"x": 1}, 2: {"x": 2}}}, "descriptors"),
+    ],
+)
+def test_a_text_that_yaml_took_for_something_else_is_told_how_to_be_one(given_: Any, field: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        Problem.from_json(body(given_))
+    found = [each for each in caught.value.errors if each.field == f"parameters[0].{field}"]
+    assert found and all("Write it in quotes" in each.hint for each in found), caught.value.errors
+
+
+def test_a_condition_on_a_truth_value_is_told_to_be_text() -> None:
+    child = {**RANGE, "when": {"parameter": "s", "is": False}}
+    with pytest.raises(InvalidError, match="Write it in quotes"):
+        Problem.from_json(body({**NAMES, "categories": ["no", "yes"]}, child))
+
+
+def test_where_nothing_can_be_named_none_is_listed() -> None:
+    with pytest.raises(InvalidError) as caught:
+        Problem.from_json(body({**RANGE, "when": {"parameter": "s", "is": "a"}}))
+    (only,) = caught.value.errors
+    rule = "has nothing that it could name: a parameter that is defined before it, neither continuous nor context."
+    assert (only.field, only.message) == ("parameters[0].when.parameter", rule)
+
+
+def test_a_condition_on_a_later_parameter_is_told_to_come_after_it() -> None:
+    child = {**RANGE, "when": {"parameter": "s", "is": "a"}}
+    with pytest.raises(
+        InvalidError, match="has nothing that it could name: a parameter that is defined before it"
+    ):
+        Problem.from_json(body(child, {**NAMES, "categories": ["a", "b"]}))
 
 
 def test_something_must_be_chosen() -> None:

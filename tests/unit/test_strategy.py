@@ -33,7 +33,7 @@ from labqueue.strategy import (
 
 COUNTS = st.integers(1, 10**4)
 POSITIVE = st.floats(1e-6, 1e9)
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+NUMBERS = st.floats(-1e100, 1e100)
 SHARES = st.one_of(
     st.sampled_from(ACQUISITIONS).map(lambda name: (Share(name),)),
     st.lists(st.sampled_from(ACQUISITIONS), min_size=2, max_size=4).map(

@@ -15,16 +15,16 @@ from models.surrogates.cost import Cost
 from models.surrogates.feasible import Feasibility
 
 from .bound import ucb
-from .chance import random
+from .chance import RANDOM, avoiding, random
 from .front import MOST_OBJECTIVES, log_nehvi
 from .improvement import log_ei, log_nei
 from .information import disagreement, entropy, uncertainty
 from .lookahead import knowledge_gradient
 from .paths import thompson
-from .situation import Situation, complete
+from .situation import Situation, complete, partial
 from .worth import Worth
 
-__all__ = ["MAKERS", "Situation", "Worth", "complete", "gain", "made", "meant"]
+__all__ = ["MAKERS", "RANDOM", "Situation", "Worth", "complete", "gain", "made", "meant", "partial"]
 
 #: Each gives a function of inputs (batch, 1, columns) -> (batch,).
 MAKERS: Mapping[str, Callable[[Situation], Any]] = {
@@ -37,12 +37,12 @@ MAKERS: Mapping[str, Callable[[Situation], Any]] = {
     "uncertainty": uncertainty,
     "entropy": entropy,
     "disagreement": disagreement,
-    "random": random,
+    RANDOM: random,
 }
 #: These look at one draw, and another view is another draw.
-_OF_ONE_VIEW = ("thompson", "random")
+_OF_ONE_VIEW = ("thompson", RANDOM)
 #: These need nothing to be best.
-_WITHOUT_SCORE = ("uncertainty", "entropy", "disagreement", "random")
+_WITHOUT_SCORE = ("uncertainty", "entropy", "disagreement", RANDOM)
 
 
 def meant(name: str, problem: Problem) -> str:
@@ -59,11 +59,15 @@ def meant(name: str, problem: Problem) -> str:
 def made(
     name: str, situation: Situation, feasibility: Feasibility | None = None, cost: Cost | None = None
 ) -> Worth:
-    """The function of this name (one that `meant` gives) in this situation."""
+    """The function of this name (one that `meant` gives) in this situation. What is drawn by chance is drawn whatever it
+    costs."""
     surrogate, views = situation.surrogate, situation.views
     if name in _OF_ONE_VIEW:
         views = (views[situation.seed % len(views)],)
     function = _averaged([MAKERS[name](each) for each in views])
+    if name == RANDOM:
+        drawn = function if feasibility is None else avoiding(function, feasibility)
+        return Worth(name, drawn, surrogate.device, smooth=surrogate.smooth)
     return Worth(name, function, surrogate.device, feasibility, cost, surrogate.smooth)
 
 

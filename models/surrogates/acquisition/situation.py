@@ -34,6 +34,8 @@ _SAMPLES, _LEAST_SAMPLES = 128, 32
 #: Of so many of the best measured rows (where there are constraints, of the best admissible ones besides) it is asked
 #: whether they may really be the best.
 _AMONG = 200
+#: Samples by which it is asked for a front; of three and more objectives far more rows are on it in each.
+_PRUNED, _PRUNED_OF_MANY = 2048, 256
 #: Sobol sequences end at this many dimensions; so many baseline points are never left after pruning.
 _SOBOL_LIMIT = 20_000
 #: Weight of the sum beside the least value in a scalarised front (Knowles 2006: augmented Chebyshev).
@@ -50,8 +52,9 @@ Scalar = Callable[[Tensor], Tensor]
 class Situation:
     """Inputs are rows of the cube on the surrogate's device.
 
-    measured  the rows that have every objective's output; `outputs` are theirs (rows, outputs), lab units, NaN where
-              the output of an outcome constraint is outstanding
+    measured  the rows that `complete` gives; `outputs` are theirs (rows, outputs), lab units, NaN where one is
+              outstanding
+    partial   outputs of the rows that `partial` gives, likewise
     attainable  (rows,): which of them could be planned, or nearly
     pending   points in flight, and those chosen already in the same ask; `policy`: how they enter
     beta      of the upper confidence bound
@@ -63,6 +66,7 @@ class Situation:
     goals: Goals
     measured: Tensor
     outputs: Tensor
+    partial: Tensor
     attainable: Tensor
     pending: Tensor
     policy: str
@@ -79,16 +83,22 @@ class Situation:
         pending: Sequence[Point],
         strategy: Strategy,
         seed: int,
+        beside: Sequence[Observation] = (),
     ) -> Situation:
-        """`rows`: those that `complete` gives."""
+        """`rows`: those that `complete` gives; `beside`: those that `partial` does."""
         names = surrogate.outputs
-        outputs = [[row.outputs.get(name, math.nan) for name in names] for row in rows]
         encode, points = surrogate.space.encode, [row.parameters for row in rows]
+
+        def outputs(of: Sequence[Observation]) -> Tensor:
+            values = [[row.outputs.get(name, math.nan) for name in names] for row in of]
+            return surrogate.tensor(np.array(values).reshape(len(of), len(names)))
+
         return cls(
             surrogate,
             Goals(surrogate.problem, names),
             surrogate.tensor(encode(points)),
-            surrogate.tensor(np.array(outputs).reshape(len(rows), len(names))),
+            outputs(rows),
+            outputs(beside),
             torch.as_tensor(attainable(surrogate.space, points), device=surrogate.device),
             surrogate.tensor(encode(pending)),
             strategy.pending,
@@ -256,7 +266,7 @@ class Situation:
     @cached_property
     def ranges(self) -> tuple[Tensor, Tensor]:
         """(objectives,) twice: the least measured value of each objective, and how far they reach."""
-        low, high = self.values.min(dim=0).values, self.values.max(dim=0).values
+        low, high = self._ends
         span = high - low
         return low, torch.where(span > 0, span, low.abs().clamp_min(1.0))
 
@@ -274,9 +284,28 @@ class Situation:
 
     @cached_property
     def reference(self) -> Tensor:
-        """(objectives,): what the front is measured against, scaled."""
+        """(objectives,): what the front is measured against, scaled. Where it is inferred while most rows lack an objective
+        (one that was set late, or takes long), it is no better than the least values measured: the others may lie close
+        together, and a front around them would only grow in small steps."""
         low, span = self.ranges
-        return (self.goals.reference(self.values, self.admissible) - low) / span
+        found = self.goals.reference(self.values, self.admissible)
+        if self._sparse:
+            given = low.new_tensor([each.reference is not None for each in self.goals.problem.objectives])
+            found = torch.where(given > 0, found, torch.minimum(found, low))
+        return (found - low) / span
+
+    @property
+    def _sparse(self) -> bool:
+        return len(self.partial) > len(self.outputs)
+
+    @property
+    def _ends(self) -> tuple[Tensor, Tensor]:
+        """(objectives,) twice: the least and the greatest measured value; of all rows where most lack an objective."""
+        if not self._sparse:
+            return self.values.min(dim=0).values, self.values.max(dim=0).values
+        every = torch.cat([self.values, self.goals.values(self.partial)])
+        low, high = every.nan_to_num(nan=math.inf), every.nan_to_num(nan=-math.inf)
+        return low.min(dim=0).values, high.max(dim=0).values
 
     @cached_property
     def front_baseline(self) -> Tensor:
@@ -295,6 +324,7 @@ class Situation:
             self.reference,
             objective=self.front,
             constraints=self.constraints,
+            num_samples=_PRUNED if self.values.shape[-1] == 2 else _PRUNED_OF_MANY,
         )
         return kept
 
@@ -314,13 +344,19 @@ def _ahead(values: Tensor, left: Tensor) -> Tensor:
 
 
 def complete(problem: Problem, rows: Sequence[Observation]) -> list[Observation]:
-    """The measured rows that have every objective's output. Raises LearningError where there are none."""
-    names = {each.output for each in problem.objectives}
-    found = [
-        row
-        for row in rows
-        if row.outcome == "measured" and all(math.isfinite(row.outputs.get(name, math.nan)) for name in names)
-    ]
+    """The measured rows that have every objective's output (where all is to be learnt nothing is compared, and one is
+    enough). Raises LearningError where there are none."""
+    found = [row for row in rows if row.outcome == "measured" and _compared(problem, row)]
     if not found:
         raise LearningError("no result has every objective's output")
     return found
+
+
+def partial(problem: Problem, rows: Sequence[Observation]) -> list[Observation]:
+    """The other measured rows."""
+    return [row for row in rows if row.outcome == "measured" and not _compared(problem, row)]
+
+
+def _compared(problem: Problem, row: Observation) -> bool:
+    names, enough = {each.output for each in problem.objectives}, any if problem.learning else all
+    return enough(math.isfinite(row.outputs.get(name, math.nan)) for name in names)

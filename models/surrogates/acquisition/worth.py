@@ -13,7 +13,8 @@ from models.surrogates.data import tensor
 from models.surrogates.encoding import Array
 from models.surrogates.feasible import Feasibility
 
-_CHUNK = 512
+#: Rows at a time, and never fewer where there are more: so the last digits of a value do not depend on the others.
+CHUNK = 64
 #: Functions whose gradient leads nowhere.
 _FLAT = ("random",)
 
@@ -51,13 +52,24 @@ class Worth:
     def tensor(self, rows: Array) -> Tensor:
         return tensor(rows, self._device)
 
-    def of(self, rows: Tensor) -> Tensor:
-        """(rows, columns) -> (rows,), on the CPU and without gradients; -inf where it is no number."""
+    def of(self, rows: Tensor, spent: Callable[[], bool] = lambda: False) -> Tensor:
+        """(rows, columns) -> (rows,), on the CPU and without gradients; -inf where it is no number.
+
+        `spent` is asked from the second chunk on: what was not valued when it says so is -inf as well.
+        """
         if not len(rows):
             return torch.zeros(0, dtype=torch.double)
+        parts = torch.split(rows, _sizes(len(rows)))
         with torch.no_grad():
-            values = torch.cat([self(part[:, None, :]) for part in torch.split(rows, _CHUNK)]).cpu()
-        return torch.where(values.isfinite(), values, -torch.inf)
+            found = [self(parts[0][:, None, :])]
+            for part in parts[1:]:
+                if spent():
+                    break
+                found.append(self(part[:, None, :]))
+        values = torch.full((len(rows),), -torch.inf, dtype=torch.double)
+        known = torch.cat(found).cpu()
+        values[: len(known)] = torch.where(known.isfinite(), known, -torch.inf)
+        return values
 
     def improvement(self, row: Tensor) -> float:
         """The expected improvement at a row (1, columns) whatever it costs; 0 where it is no number."""
@@ -70,3 +82,9 @@ class Worth:
         if self.feasibility is not None:
             value = value + self.feasibility.log_probability(inputs.squeeze(-2))
         return value
+
+
+def _sizes(rows: int) -> list[int]:
+    """Of the chunks."""
+    whole = max(1, rows // CHUNK)
+    return [CHUNK] * (whole - 1) + [rows - CHUNK * (whole - 1)]

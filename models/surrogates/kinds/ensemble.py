@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.surrogates import hurry
 from models.surrogates.blend import Spread
 from models.surrogates.data import Data, tensor
 from models.surrogates.encoding import Array
@@ -178,6 +179,8 @@ def _train(data: Data, warp: Warp | None, warm: Networks | None, seed: int, devi
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+        if hurry.spent():
+            break
     trained = tuple(each.detach().cpu().numpy() for each in weights)
     if not all(np.isfinite(each).all() for each in trained):
         raise LearningError("The model could not be fitted to these rows.")

@@ -52,7 +52,9 @@ class Lines:
 def read_json(text: str) -> tuple[Any, Lines]:
     """Raises TextError."""
     try:
-        document = json.loads(text, parse_constant=no_number)
+        document = json.loads(text, parse_constant=no_number, object_pairs_hook=_once)
+    except _TwiceError as error:
+        raise TextError(_twice(error.key, _second(text, error.key))) from None
     except json.JSONDecodeError as error:
         raise TextError(f"line {error.lineno}: {error.msg}") from None
     except (ValueError, RecursionError) as error:
@@ -66,7 +68,12 @@ def read_yaml(text: str) -> tuple[Any, Lines]:
 
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        twice = _yaml_twice(node)
+        if twice is not None:
+            raise TextError(_twice(twice.value, twice.start_mark.line + 1))
         document = yaml.safe_load(text)
+    except TextError:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f"line {mark.line + 1}: "
@@ -86,6 +93,57 @@ def _outer(name: str) -> str:
 def no_number(text: str) -> Any:
     """For `json.loads`: refuses NaN and Infinity, which are no JSON."""
     raise ValueError(f"{text} is no number in JSON")
+
+
+class _TwiceError(Exception):
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of these fields. Raises _TwiceError: of two equal ones json would keep the last in silence."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _TwiceError(key)
+        found[key] = value
+    return found
+
+
+def _twice(key: str, line: int | None) -> str:
+    where = "" if line is None else f"line {line}: "
+    return f"{where}{key[:_NAME_LIMIT]} is given a second time here; keep one of the two"
+
+
+def _second(text: str, key: str) -> int | None:
+    """The line of the first field with this last name that is there for the second time."""
+    seen: set[str] = set()
+    for name, line in _json_fields(text):
+        if name in seen and (name == key or name.endswith(f".{key}")):
+            return line
+        seen.add(name)
+    return None
+
+
+def _yaml_twice(root: Any) -> Any:
+    """The node of a key that its mapping has already; None where each is there once. Merged in is not given."""
+    waiting, looked = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or id(node) in looked:
+            continue
+        looked.add(id(node))
+        if node.id == "sequence":
+            waiting.extend(reversed(node.value))
+        elif node.id == "mapping":
+            seen = set()
+            for key, _ in node.value:
+                sign = (key.tag, key.value) if key.id == "scalar" else (key.tag, id(key))
+                if sign in seen and key.tag != _MERGE:
+                    return key
+                seen.add(sign)
+            waiting.extend(part for _, part in reversed(node.value))
+    return None
 
 
 def _json_fields(text: str) -> Iterator[tuple[str, int]]:

@@ -14,6 +14,8 @@ from .problem import Output, Problem
 from .states import Outcome
 
 REASON_LIMIT = 4000
+#: Servers read no whole number beyond: it is no finite number any more.
+_HUGE = 10**299
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,12 @@ def complaints(result: Result, wanted: Iterable[Output]) -> list[str]:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON can carry it: numpy scalars as numbers, NaN and infinity as text, the rest as text."""
-    if value is None or isinstance(value, (bool, int, str)):
+    """The value as JSON can carry it: numpy scalars as numbers; NaN, infinity and whole numbers beyond every
+    float as text, and so is the rest."""
+    if value is None or isinstance(value, (bool, str)):
         return value
+    if isinstance(value, int):
+        return value if abs(value) < _HUGE else _digits(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else repr(float(value))
     if isinstance(value, Mapping):
@@ -138,6 +143,12 @@ def plain(value: Any) -> Any:
         return plain(float(value))
     except (TypeError, ValueError, OverflowError):
         return str(value)
+
+
+def _digits(value: int) -> str:
+    """A huge whole number as text. Python refuses to spell one of more than 4,300 digits."""
+    count = int(value.bit_length() * math.log10(2)) + 1
+    return str(value) if count < REASON_LIMIT else f"a whole number of about {count:,} digits"
 
 
 def as_text(ref: Any) -> str:

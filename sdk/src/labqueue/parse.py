@@ -13,6 +13,8 @@ _MISSING: Any = object()
 
 #: Letters of a name, a category, a label.
 LINE_LIMIT = 200
+#: Numbers are reckoned with far from where a float ends: their squares and products must fit too.
+SIZE_LIMIT = 1e100
 
 
 class Reader:
@@ -71,7 +73,14 @@ class Reader:
         if not _finite(value):
             self.wrong(_join(place, key), "must be a finite number.", value, hint=_unquoted(value))
             return 0.0
-        return float(value)
+        return float(value) if self.sized(value, _join(place, key)) else 0.0
+
+    def sized(self, value: float, place: str) -> bool:
+        """Whether a finite number can be reckoned with; noted where it is too large."""
+        if abs(value) <= SIZE_LIMIT:
+            return True
+        self.wrong(place, f"must be within {SIZE_LIMIT:g} of 0; take a larger unit.", value)
+        return False
 
     def whole(
         self,
@@ -101,23 +110,40 @@ class Reader:
         return value
 
     def choice(
-        self, body: Mapping[str, Any], key: str, place: str, allowed: Sequence[str], default: Any = _MISSING
+        self,
+        body: Mapping[str, Any],
+        key: str,
+        place: str,
+        allowed: Sequence[str],
+        default: Any = _MISSING,
+        why: str = "",
     ) -> str:
+        """`why`: what makes a value an allowed one, where the list alone does not tell."""
         value = self._get(body, key, place, default)
         if value is _MISSING:
             return ""
         if not isinstance(value, str) or value not in allowed:
             near = get_close_matches(str(value), allowed, n=1, cutoff=0.5)
             hint = f"Did you mean {near[0]}?" if near else ""
-            self.wrong(_join(place, key), f"must be one of {', '.join(allowed)}.", value, list(allowed), hint)
+            rule = f"must be one of {', '.join(allowed)}" if allowed else "has nothing that it could name"
+            self.wrong(
+                _join(place, key), f"{rule}: {why}." if why else f"{rule}.", value, list(allowed), hint
+            )
             return ""
         return value
 
     def texts(self, body: Mapping[str, Any], key: str, place: str) -> list[str]:
         items = self._list(body, key, place, _MISSING)
         good = [item for item in items if isinstance(item, str) and item.strip()]
-        if len(good) != len(items) or not items:
-            self.wrong(_join(place, key), "must be a list of texts, not empty.", list(items)[:10])
+        odd = [number for number, item in enumerate(items) if not isinstance(item, str) or not item.strip()]
+        if odd:
+            first = items[odd[0]]
+            hint = unquoted_text(first)
+            said = "empty" if isinstance(first, str) else "no text"
+            text = f"must be a list of texts; entry {odd[0] + 1} ({repr(first)[:40]}) is {said}."
+            self.wrong(_join(place, key), text, list(items)[:10], hint=hint)
+        elif not items:
+            self.wrong(_join(place, key), "must be a list of texts, not empty.", [])
         for item in good:
             self.printable(item, _join(place, key), LINE_LIMIT)
         return good
@@ -139,7 +165,7 @@ class Reader:
         good = [float(item) for item in items if _finite(item)]
         if len(good) != len(items) or not items:
             self.wrong(_join(place, key), "must be a list of finite numbers, not empty.")
-        return good
+        return [item for item in good if self.sized(item, _join(place, key))]
 
     def _list(self, body: Mapping[str, Any], key: str, place: str, default: Any) -> Sequence[Any]:
         value = self._get(body, key, place, default)
@@ -163,6 +189,13 @@ def _finite(value: Any) -> bool:
         return math.isfinite(value)
     except OverflowError:  # a whole number beyond every float
         return False
+
+
+def unquoted_text(value: Any) -> str:
+    """What to do about a text that came as a number, a truth value or a date: YAML takes no for false."""
+    if isinstance(value, (str, Mapping, list, tuple)) or value is None:
+        return ""
+    return "Write it in quotes (YAML takes a plain no, yes, on or off for a truth value, and digits for a number)."
 
 
 def _unquoted(value: Any) -> str:

@@ -299,7 +299,10 @@ class Session:
     # -- writing down
 
     def _result(self, assignment: Assignment, result: Result) -> Entry:
-        for complaint in complaints(result, assignment.outputs):
+        found = complaints(result, assignment.outputs)
+        if found and result.comment and not result.outputs:
+            log.error("%s: %s", assignment.code, result.comment)  # says what came instead
+        for complaint in found:
             log.error("%s: %s The result is sent all the same.", assignment.code, complaint)
         name = str(uuid.uuid4())
         at = datetime.now(timezone.utc).isoformat()

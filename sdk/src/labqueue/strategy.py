@@ -110,7 +110,8 @@ class StopRules:
     hours           since the campaign began, waiting included
     cost            the sum of the strategy's `cost` over the experiments completed
     target          a score that is good enough; with a Pareto front {output: value}, all reached by one experiment
-    no_improvement  completed experiments since the best score last rose (since the front last changed)
+    no_improvement  completed experiments since the best score last rose (since the front last changed), but none of
+                    those until the initial design before a model was complete
     gain            the least expected improvement of the score that is worth another experiment
     plateau         the model stopped getting better
     """

@@ -99,7 +99,8 @@ CANDIDATE = {
 ROW = {
     "experiment": 17,
     "outcome": "measured",
-    "parameters": {"tau": 0.5},
+    "planned": {"tau": 0.5},
+    "parameters": {"tau": 0.502},
     "outputs": {"yield": 87.0},
     "noise": {"yield": 0.5},
     "replicates": {"yield": [86.4]},
@@ -297,6 +298,7 @@ def _row(row: r.TrainingRow, problem: Problem) -> dict[str, Any]:
     return {
         "experiment": row.experiment_id,
         "outcome": str(row.outcome),
+        "planned": row.planned,
         "parameters": row.parameters,
         "outputs": shapes.labelled(problem, row.outputs),
         "noise": dict(row.noise),

@@ -82,8 +82,9 @@ def test_a_problem_without_a_feasible_point_is_refused(lab: Lab) -> None:
         {"coefficients": {"temperature": 1.0}, "operator": "<=", "bound": 30},
         {"coefficients": {"temperature": 1.0}, "operator": ">=", "bound": 40},
     ]
-    with pytest.raises(InvalidError, match="No point satisfies all constraints"):
+    with pytest.raises(InvalidError, match="No point satisfies all constraints") as caught:
         lab.campaign(problem={**PROBLEM, "constraints": rules})
+    assert "1 * temperature <= 30; 1 * temperature >= 40." in caught.value.errors[0].message
 
 
 def test_an_unknown_queue_is_named_with_the_nearest(lab: Lab) -> None:

@@ -16,7 +16,7 @@ from labqueue.states import State
 from models.domain import records as r
 from models.domain.csv_rows import csv_rows
 from models.domain.pool_table import Table
-from services.flow import define, inquire, pools, snapshots
+from services.flow import define, edit, inquire, pools, snapshots, stop
 from services.ports import Chosen, Snapshot, Suggested
 
 ROWS = [
@@ -124,6 +124,22 @@ def test_an_unknown_pool_is_refused(lab: Lab, pool: Any) -> None:
     assert pool != "libary" or wrong.hint == "Did you mean library?"
 
 
+@pytest.mark.parametrize("columns", [2, 40])
+def test_an_output_is_no_column_of_the_pool(lab: Lab, columns: int) -> None:
+    names = ["mass", *(f"x{place}" for place in range(columns - 1))]
+    upload(lab, [",".join(["id", *names]), ",".join(["a", *["0.5"] * columns])])
+    known = {**PROBLEM, "outputs": [{"name": "yield"}, {"name": names[-1]}]}
+    with pytest.raises(InvalidError) as refused:
+        lab.campaign(problem=known)
+    (wrong,) = refused.value.errors
+    assert wrong.field == "outputs[1].name" and "a column of the pool library as well" in wrong.message
+    campaign = lab.campaign(problem=PROBLEM)
+    with pytest.raises(InvalidError) as refused:
+        edit.change_problem(lab.store, campaign.name, known, "one more", PERSON)
+    assert [each.field for each in refused.value.errors] == ["outputs[1].name"]
+    assert lab.known().problem == campaign.problem
+
+
 def test_a_person_stages_rows(lab: Lab) -> None:
     upload(lab)
     lab.campaign(problem=PROBLEM)
@@ -149,6 +165,64 @@ def test_the_rows_of_a_wide_pool_stand_for_themselves(lab: Lab) -> None:
     lab.campaign(problem=PROBLEM, seed=8)
     assert lab.stage([{"row": "a"}])[0].planned == {"row": "a"}
     assert pools.row(lab.store, "library", "a") == {"row": "a"}
+
+
+def priced(columns: int) -> list[str]:
+    """Rows with a price of 100, 101, ... in the second column."""
+    names = ",".join(["id", "mass", "price", *(f"x{place}" for place in range(columns - 2))])
+    return [names, *(f"c{row},{row},{100 + row}{',0.5' * (columns - 2)}" for row in range(9))]
+
+
+@pytest.mark.parametrize("columns", [3, 40])
+def test_what_rows_cost_is_looked_up_in_the_pool(lab: Lab, columns: int) -> None:
+    upload(lab, priced(columns))
+    campaign = lab.campaign(
+        problem=PROBLEM, method="bayesian", initial=1, depth=1, cost="price", stop={"cost": 300}
+    )
+    for key in ("c1", "c2", "c3"):
+        assert stop.check(lab.store, campaign.id) is None
+        lab.report(lab.stage([{"row": key}])[0].id, {"yield": 0.5})
+        lab.number()
+    assert stop.check(lab.store, campaign.id) == "cost of 306 reached, and 300 may be spent"
+
+
+@pytest.mark.parametrize("columns", [3, 40])
+def test_a_gain_is_weighed_against_the_price_of_its_row(lab: Lab, columns: int) -> None:
+    upload(lab, priced(columns))
+    campaign = lab.campaign(
+        problem=PROBLEM, method="bayesian", initial=1, depth=1, cost="price", stop={"gain": 0.1}
+    )
+    first = Suggested((Chosen({"row": "c1"}, "", "design"),), {}, "cpu", {})
+    lab.learner.suggest = lambda _: first  # type: ignore[method-assign]
+    lab.suggest(campaign)
+    lab.complete(lab.take(), {"yield": 0.5})
+    lab.number()
+    lab.train(campaign)
+    promising = Suggested((Chosen({"row": "c8"}, "", "suggester"),), {}, "cpu", {}, gain=10.7)
+    lab.learner.suggest = lambda _: promising  # type: ignore[method-assign]
+    lab.suggest(campaign)
+    assert "less than the 10.8 that its cost of 108 asks for" in lab.known().reason
+
+
+def test_prices_beyond_the_columns_that_are_kept_are_refused(lab: Lab) -> None:
+    upload(lab, priced(40))
+    lab.campaign(problem=PROBLEM, cost="price + x29")
+    with pytest.raises(InvalidError, match="x30, which is not among the first 32 columns") as caught:
+        lab.campaign("other", problem=PROBLEM, cost="price + x30")
+    assert [each.field for each in caught.value.errors] == ["strategy.cost"]
+
+
+def test_a_column_of_texts_is_no_price(lab: Lab) -> None:
+    upload(lab)
+    with pytest.raises(InvalidError, match="mentions solvent, which is a column of texts") as caught:
+        lab.campaign(problem=PROBLEM, cost="solvent + 5", stop={"cost": 5})
+    assert [(each.field, each.allowed) for each in caught.value.errors] == [("strategy.cost", "mass")]
+    campaign = lab.campaign(problem=PROBLEM, cost="mass + 5", stop={"cost": 5})
+    wanted = {**campaign.strategy, "cost": "mass + solvent"}
+    with pytest.raises(InvalidError, match="solvent, which is a column of texts"):
+        define.change_strategy(lab.store, campaign.name, wanted, "", PERSON)
+    with pytest.raises(InvalidError, match="solvent, which is a column of texts"):
+        edit.change_problem(lab.store, campaign.name, campaign.problem, "", PERSON, strategy=wanted)
 
 
 def test_rows_that_were_run_elsewhere(lab: Lab) -> None:

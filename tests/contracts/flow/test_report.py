@@ -210,6 +210,15 @@ def test_extra_outputs_are_kept_beside_and_reported(lab: Lab) -> None:
     assert stored.outputs == OUTPUTS and lab.values(1) == OUTPUTS
 
 
+def test_what_came_instead_of_outputs_is_why_it_is_held(lab: Lab) -> None:
+    lab.campaign()
+    lab.stage_one()
+    text = "The function returned 3.0 instead of {output: number}."
+    recorded = lab.report(1, {}, lease=lab.take().lease, comment=text)
+    assert recorded.verdict == "held" and text in recorded.message
+    assert text in lab.experiment(1).held_reason and lab.results(1)[0].comment == text
+
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "missing": ({"outputs": {"yield": 0.5}}, "purity: is missing."),
     "misspelt": ({"outputs": {"yield": 0.5, "purty": 98.0}}, "What came instead: purty."),

@@ -10,7 +10,7 @@ from learning_lab import modelled, relearn, run_all
 
 from labqueue.states import State
 from models.domain import records as r
-from services.flow import define, steer, stop
+from services.flow import define, edit, steer, stop
 
 FRONT = {
     "parameters": [{"name": "x", "kind": "continuous", "low": 0, "high": 10}],
@@ -67,6 +67,69 @@ def test_no_improvement_counts_results_in_the_order_in_which_they_came(lab: Lab)
     lab.report(3, {"yield": 0.5, "purity": 1.0})
     assert check(lab, campaign) is None
     lab.report(1, {}, outcome="infeasible")
+    assert check(lab, campaign) == "no improvement in the last 2 experiments"
+
+
+def run(lab: Lab, score: float) -> r.Experiment:
+    """The next experiment is measured."""
+    taken = lab.take("reader")
+    lab.complete(taken, {"yield": score, "purity": 1.0})
+    return taken.experiment
+
+
+def test_what_the_initial_design_does_not_improve_ends_nothing(lab: Lab) -> None:
+    campaign = lab.campaign(method="bayesian", initial=6, depth=3, stop={"no_improvement": 2})
+    lab.suggest(campaign)
+    lab.report(lab.stage([point(9)])[0].id, {"yield": 0.9, "purity": 1.0})
+    for _ in range(3):
+        assert run(lab, 0.1).origin == "design"
+        assert check(lab, campaign) is None
+    assert {each.origin for each in lab.suggest(campaign)} == {"design"}
+    for number in (7, 8):  # others' results while it runs
+        lab.report(lab.stage([point(number)])[0].id, {"yield": 0.2, "purity": 1.0})
+        assert check(lab, campaign) is None
+    for _ in range(3):
+        run(lab, 0.1)
+    assert check(lab, campaign) is None, "the design is complete: the best of it is the base"
+    lab.train(campaign)
+    assert {each.origin for each in lab.suggest(campaign)} == {"suggester"}
+    run(lab, 0.8)
+    assert check(lab, campaign) is None
+    run(lab, 0.9)
+    assert check(lab, campaign) == "no improvement in the last 2 experiments"
+
+
+def test_what_improves_on_the_initial_design_gives_more_time(lab: Lab) -> None:
+    campaign, _ = modelled(lab, stop={"no_improvement": 2})
+    for score in (0.1, 5.0, 0.1):
+        run(lab, score)
+        assert check(lab, campaign) is None
+    lab.report(lab.stage([point(9)])[0].id, {"yield": 0.2, "purity": 1.0})
+    assert check(lab, campaign) == "no improvement in the last 2 experiments"
+
+
+def test_a_held_one_of_the_initial_design_is_not_waited_for(lab: Lab) -> None:
+    campaign = lab.campaign(method="bayesian", initial=3, depth=3, stop={"no_improvement": 2})
+    lab.suggest(campaign)
+    lab.lose(lab.take())
+    run(lab, 0.9)
+    for number in (7, 8):
+        lab.report(lab.stage([point(number)])[0].id, {"yield": 0.2, "purity": 1.0})
+    assert check(lab, campaign) is None, "one is still to come"
+    run(lab, 0.1)
+    for number in (5, 6):
+        assert check(lab, campaign) is None
+        lab.report(lab.stage([point(number)])[0].id, {"yield": 0.2, "purity": 1.0})
+    assert check(lab, campaign) == "no improvement in the last 2 experiments"
+
+
+def test_a_design_alone_may_improve_nothing(lab: Lab) -> None:
+    campaign = lab.campaign(method="design", initial=5, depth=5, stop={"no_improvement": 2})
+    lab.suggest(campaign)
+    for score in (0.9, 0.1):
+        run(lab, score)
+        assert check(lab, campaign) is None
+    run(lab, 0.1)
     assert check(lab, campaign) == "no improvement in the last 2 experiments"
 
 
@@ -144,6 +207,12 @@ def test_filling_up_after_a_good_candidate_ends_nothing(lab: Lab) -> None:
     lab.claim()
     lab.learner.gain = 0.05
     assert len(lab.suggest(campaign)) == 1 and lab.known().state == "active"
+
+
+@pytest.mark.parametrize("cost", ["exp(x * 1000)", "1 / (x - x)", "sqrt(-x)", "log(x - x)"])
+def test_a_cost_that_is_no_real_number_is_none(cost: str) -> None:
+    assert stop.price(cost, {"x": 2.0}) == 0.0
+    assert stop.price("2 + 1 / exp(x * 1000)", {"x": 2.0}) == 2.0
 
 
 def test_a_gain_is_weighed_against_the_cost_of_its_candidate(lab: Lab) -> None:
@@ -255,6 +324,26 @@ def test_a_used_up_campaign_that_is_resumed_waits_for_people(lab: Lab) -> None:
     lab.learner.most = None
     define.change_strategy(lab.store, "snar", {"method": "design", "depth": 3}, "more", PERSON)
     assert len(lab.suggest(campaign)) == 3
+
+
+def test_what_ended_a_campaign_that_is_resumed_waits_for_a_further_result(lab: Lab) -> None:
+    campaign = lab.campaign(stop={"budget": 1})
+    for number in (1, 2):
+        lab.stage_one()
+        lab.report(number)
+        lab.number()
+        assert check(lab, campaign) == "budget of 1 experiments spent"
+        steer.resume_campaign(lab.store, "snar", "", PERSON)
+        lab.train(campaign)
+        assert check(lab, campaign) is None and lab.known().state == "active"
+    problem = lab.known().problem
+    first, *others = problem["parameters"]
+    wider = {**problem, "parameters": [{**first, "high": 2 * first["high"]}, *others]}
+    edit.change_problem(lab.store, "snar", wider, "further", PERSON)
+    lab.number()
+    assert check(lab, campaign) is None, "an edit is no result"
+    define.change_strategy(lab.store, "snar", {"stop": {"hours": 1e-9}}, "later", PERSON)
+    assert check(lab, campaign) is None, "people have time for more than one edit"
 
 
 @pytest.mark.parametrize("obstacle", ["paused", "finished"])

@@ -64,12 +64,17 @@ def test_points_in_flight_or_measured_are_not_chosen_again_unless_allowed(lab: L
     campaign(lab)
     pupil = Pupil(lab)
     pupil.suggest()
-    measure(lab)
+    run = lab.take()
+    assert run.experiment.planned is not None
+    really = {"temperature": float(run.experiment.planned["temperature"]) + 0.25}
+    lab.report(run.experiment.id, lease=run.lease, actual=really)
+    lab.number()
     flying = lab.take().experiment.planned
     [row] = lab.training()
+    assert row.parameters == {**row.planned, **really} != row.planned == run.experiment.planned
     for chosen, why in (
         ([flying, point(1)], "in flight"),
-        ([point(1), row.parameters], "measured"),
+        ([point(1), row.planned], "measured"),
         ([point(1), point(1)], "repeats candidates[0]"),
     ):
         with pytest.raises(InvalidError) as caught:

@@ -366,6 +366,72 @@ def test_silence_brings_the_fallback_and_the_learner_takes_over_again(lab: Lab) 
     assert commands(lab) == set()
 
 
+def test_what_the_fallback_keeps_says_so_too(lab: Lab) -> None:
+    mine = campaign(lab, fallback="bayesian", depth=3)
+    Pupil(lab).suggest()
+    measure(lab, 3)
+    lab.elapse(SILENT + 1)
+    lab.train(mine)
+    first = lab.suggest(mine)
+    measure(lab)
+    lab.train(mine)
+    lab.learner.order = [1, 0, None]
+    lab.suggest(mine)
+    now = staged(lab)
+    assert {each.id for each in now} > {each.id for each in first[1:]}, "two of them are kept"
+    assert {each.model_version for each in now} == {2}
+    assert all(each.reason.startswith("in place of the learner mine, silent for 21 s: ") for each in now)
+
+
+def test_a_deadline_that_passes_brings_the_fallback_at_once(lab: Lab) -> None:
+    mine = campaign(lab, deadline=5.0)
+    pupil = Pupil(lab)
+    work = pupil.work("suggest")
+    lab.elapse(2)
+    teach.renew(lab.store, "snar", work.lease)
+    lab.elapse(2)
+    assert commands(lab) == set() and lab.suggest(mine) == []
+    lab.elapse(1.5)
+    assert commands(lab) == {"suggest"}
+    told = seat(lab)
+    assert (told.failures, told.error) == (1, "did not answer within its deadline of 5 s")
+    first, _ = lab.suggest(mine)
+    words = "in place of the learner mine, which did not answer within its deadline of 5 s: "
+    assert first.reason.startswith(words)
+    lab.take()
+    [next_one] = lab.suggest(mine)
+    assert next_one.reason.startswith(words), "nothing was heard of it since"
+    with pytest.raises(LeaseLostError):
+        teach.renew(lab.store, "snar", work.lease)
+    with pytest.raises(LeaseLostError):
+        pupil.give(work)
+    assert seat(lab).failures == 1 and len(lab.events("suggestion.failed")) == 1
+    lab.take()
+    assert lab.suggest(mine) == [], "it is there again, and asked"
+    assert len(pupil.suggest()) == 1
+    assert (seat(lab).failures, seat(lab).error) == (0, "")
+
+
+def test_a_worker_ends_what_is_late_without_the_janitor(lab: Lab) -> None:
+    mine = campaign(lab, deadline=5.0)
+    pupil = Pupil(lab)
+    work = pupil.work("suggest")
+    lab.elapse(5.5)
+    assert len(lab.suggest(mine)) == 2 and seat(lab).failures == 1
+    with pytest.raises(LeaseLostError):
+        pupil.give(work)
+
+
+def test_a_process_that_asks_again_after_its_deadline_is_given_new_work(lab: Lab) -> None:
+    campaign(lab, deadline=5.0)
+    pupil = Pupil(lab)
+    work = pupil.work("suggest")
+    lab.elapse(5.5)
+    again = pupil.work("suggest")
+    assert again.lease != work.lease and seat(lab).failures == 1
+    assert len(pupil.give(again)) == 2
+
+
 def test_three_failures_bring_the_fallback_for_a_while(lab: Lab) -> None:
     mine = campaign(lab)
     pupil = Pupil(lab)
@@ -402,6 +468,28 @@ def test_processes_that_die_of_the_question_one_after_the_other_are_failures_too
             pupil.work("suggest")
             lab.elapse(SILENT + 1)
     assert len(lab.suggest(mine)) == 2
+
+
+def test_so_are_those_that_miss_the_deadline_and_die(lab: Lab) -> None:
+    campaign(lab, deadline=5.0)
+    for number in range(FAILURES):
+        Pupil(lab, f"p{number}").work("suggest")
+        lab.elapse(5.5)
+        commands(lab)
+        lab.elapse(SILENT)
+    assert "failed 3 times" in Pupil(lab, "last").nothing()
+
+
+def test_what_suggesting_failed_with_is_told_until_a_suggestion_succeeds(lab: Lab) -> None:
+    campaign(lab)
+    first = Pupil(lab)
+    first.fail(first.work("suggest"))
+    teach.leave(lab.store, "snar", "p1")
+    second = Pupil(lab, "p2")
+    work = second.work("suggest")
+    assert (seat(lab).failures, seat(lab).error) == (0, "ValueError: singular")
+    second.give(work)
+    assert seat(lab).error == ""
 
 
 def test_a_training_that_takes_long_leaves_no_instrument_without_work(lab: Lab) -> None:

@@ -167,6 +167,14 @@ async def test_numbers_that_json_does_not_have(client: Client, raw: bytes, place
     assert [each["field"] for each in answer.json()["errors"]] == [place]
 
 
+async def test_a_key_that_is_there_twice(client: Client) -> None:
+    raw = b'{"items": [{"outputs": {"yield": 0.5, "purity": 99, "yield": 0.9}}]}'
+    answer = await client.post("/results", content=raw)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "more than once" in errors(answer.json())["items[0].outputs.yield"]["message"]
+
+
 @pytest.mark.parametrize(
     "raw",
     [b"{", b'{"items": [}', b"\xff\xfe\xfa", b"[" * 100_000, b'{"items": "\xff"}', b"nonsense", b'"\n"'],

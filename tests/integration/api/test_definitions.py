@@ -42,7 +42,7 @@ DESCRIBED = {"name": "solvent", "kind": "categorical", "categories": ["water", "
         (
             with_constraint(kind="linear", coefficients={"tau": 1}, operator=">=", bound=20),
             "problem.constraints",
-            "contradict each other or the bounds",
+            "hold one that no point within the bounds keeps: 1 * tau >= 20.",
         ),
         (
             {
@@ -54,7 +54,7 @@ DESCRIBED = {"name": "solvent", "kind": "categorical", "categories": ["water", "
                 ],
             },
             "problem.constraints",
-            "contradict each other or the bounds",
+            "hold some that contradict each other within the bounds: a + b == 1, at most 1",
         ),
         (
             with_constraint(kind="linear", coefficients={"tua": 1}, operator="<=", bound=2),

@@ -100,6 +100,7 @@ async def test_what_a_learner_is_given(pupil: Pupil, context: Context) -> None:
     assert row == {
         "experiment": staged[0],
         "outcome": "measured",
+        "planned": {"x": 1.0, "solvent": "water"},
         "parameters": {"x": 1.5, "solvent": "water", "humidity": 40.0},
         "outputs": {"y": 0.5, "phase": "cloudy"},
         "noise": {"y": 0.1},
@@ -266,6 +267,30 @@ async def test_a_failure_is_kept_with_its_reason(pupil: Pupil) -> None:
     await pupil.client.ok("POST", pupil.path(work, "fail"), {"reason": "ValueError: singular"})
     learner = (await pupil.client.ok("GET", "/campaigns/own"))["learner"]
     assert (learner["failures"], learner["error"]) == (1, "ValueError: singular")
+
+
+async def test_a_failed_training_is_told_until_one_succeeds(pupil: Pupil, context: Context) -> None:
+    client = pupil.client
+
+    async def error() -> Any:
+        return (await client.ok("GET", "/campaigns/own"))["learner"]["error"]
+
+    await pupil.suggest(await pupil.work("suggest"))
+    for _ in range(2):
+        await measure(client)
+        await numbered(context)
+        work = await pupil.work("train")
+        await client.ok("POST", pupil.path(work, "fail"), {"reason": "RuntimeError: no descent"})
+        work = await pupil.work("suggest")
+        assert await error() == "training: RuntimeError: no descent"
+        await pupil.suggest(work)
+        assert await error() == "training: RuntimeError: no descent", "suggesting goes on, training does not"
+    await measure(client)
+    await numbered(context)
+    work = await pupil.work("train")
+    assert await error() == "training: RuntimeError: no descent", "it has not succeeded yet"
+    await pupil.answer(work, state=base64.b64encode(b"state").decode())
+    assert await error() == ""
 
 
 async def test_unknown_campaigns_names_and_fields_are_told(pupil: Pupil) -> None:

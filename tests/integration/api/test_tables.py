@@ -76,6 +76,34 @@ async def test_what_is_given_out_can_be_edited_and_read_in(lab: Lab, client: Cli
     assert await export(client) == text.replace("staged", "completed")
 
 
+async def test_names_that_our_own_columns_have_are_the_problems(client: Client) -> None:
+    problem = {
+        "parameters": [
+            {"name": "code", "kind": "continuous", "low": 0, "high": 10},
+            {"name": "state", "kind": "categorical", "categories": ["staged", "molten"]},
+        ],
+        "outputs": [{"name": "reason"}],
+        "objectives": [{"output": "reason"}],
+    }
+    lab = await Lab.make(client, problem=problem)
+    row = {"parameters": {"code": 2.5, "state": "molten"}}
+    body = {"key": "mine", "items": [row, {"parameters": {"code": 1.0, "state": "staged"}}]}
+    first, second = (await client.ok("POST", f"/campaigns/{lab.campaign}/experiments", body))["experiments"]
+    await client.ok("POST", "/results", {"items": [result(first["id"], outputs={"reason": 0.5})]})
+    text = await export(client)
+    assert list(csv.reader(io.StringIO(text))) == [
+        ["experiment", "code", "state", "reason"],
+        [str(first["id"]), "2.5", "molten", "0.5"],
+        [str(second["id"]), "1.0", "staged", ""],
+    ]
+    found = await send(client, text.replace("staged,", "staged,0.7"))
+    assert [each["verdict"] for each in found["rows"]] == ["unchanged", "recorded"]
+    for path in ("experiments", "results"):
+        answer = await client.request("GET", f"/campaigns/lab/{path}", params={"format": "csv"})
+        header = next(csv.reader(io.StringIO(answer.text)))
+        assert len(set(header)) == len(header) and header[-3:] == ["code", "state", "reason"]
+
+
 async def test_what_cannot_be_read_is_told_by_line_and_column(lab: Lab, client: Client) -> None:
     found = await send(client, "tau;solvent;yield;purity\n1,234;water;1;1\n5;oil;1;1\n9x;water;1;1\n")
     assert [each["verdict"] for each in found["rows"]] == ["refused"] * 3

@@ -88,7 +88,8 @@ def test_validate_needs_no_server(run: Run, server: FakeServer, tmp_path: Path) 
     path = tmp_path / "c.json"
     path.write_text(json.dumps(CAMPAIGN))
     code, out, _ = run("campaign", "validate", str(path))
-    assert code == 0 and "is good: campaign snar" in out
+    assert code == 0 and "reads well: campaign snar" in out
+    assert "Whether its rules can be met, and fit its strategy, is looked at when it is created." in out
 
 
 def test_validate_names_everything_that_is_wrong(run: Run, tmp_path: Path) -> None:
@@ -149,6 +150,35 @@ def test_create_without_a_queue_says_so(run: Run, tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(json.dumps(body))
     code, _, err = run("campaign", "create", "c.json")
     assert code == 1 and "no queue 'flow'" in err
+
+
+def test_a_queue_that_is_there_is_not_taken_for_another(
+    run: Run, server: FakeServer, campaign: str, tmp_path: Path
+) -> None:
+    body = {**CAMPAIGN, "name": "second", "queue_policy": {"on_lost": "hold", "max_attempts": 3}}
+    (tmp_path / "c.json").write_text(json.dumps(body))
+    code, _, err = run("campaign", "create", "c.json")
+    assert code == 1 and "queue_policy.on_lost: is hold, and requeue in the queue." in err
+    assert "max_attempts" not in err and "c.json:1: " in err
+    assert list(server.campaigns) == ["snar"]
+    (tmp_path / "c.json").write_text(json.dumps({**body, "queue_policy": {"on_lost": "requeue"}}))
+    assert run("campaign", "create", "c.json")[0] == 0
+
+
+@pytest.mark.parametrize("queue", ["flow", "other"])
+def test_everything_wrong_with_a_policy_is_named_at_once(
+    run: Run, server: FakeServer, campaign: str, tmp_path: Path, queue: str
+) -> None:
+    policy = {"on_lost": "explode", "lease_seconds": -5, "max_attempts": 0, "people": "no"}
+    (tmp_path / "c.json").write_text(json.dumps({**CAMPAIGN, "queue": queue, "queue_policy": policy}))
+    code, _, err = run("campaign", "create", "c.json")
+    assert code == 1 and "other" not in server.queues
+    for text in (
+        "on_lost: must be one of hold, requeue, probe.",
+        "lease_seconds: must be 1 to 7776000 seconds.",
+    ):
+        assert f"queue_policy.{text}" in err
+    assert "queue_policy.max_attempts: must be a whole" in err and "queue_policy.people: must be true" in err
 
 
 def test_list_show_pause_resume_finish(run: Run, campaign: str) -> None:
@@ -266,14 +296,14 @@ def test_decide_complete_needs_what_was_measured(run: Run, server: FakeServer, c
 
 
 def test_a_label_that_looks_like_a_number_is_one(run: Run, server: FakeServer, tmp_path: Path) -> None:
-    problem = {**CAMPAIGN["problem"], "outputs": [{"name": "sty"}, {"name": "grade", "classes": ["1", "2"]}]}
+    problem = {**CAMPAIGN["problem"], "outputs": [{"name": "sty"}, {"name": "purity", "classes": ["1", "2"]}]}
     (tmp_path / "snar.json").write_text(json.dumps({**CAMPAIGN, "problem": problem}))
     assert run("campaign", "create", "snar.json")[0] == 0
     run("stage", "snar", "tau=1", "grade=2")
     server.lose(claimed(server, 1), then="hold")
-    code, out, err = run("decide", "snar-1", "complete", "sty=0.7", "grade=2")
+    code, out, err = run("decide", "snar-1", "complete", "sty=0.7", "purity=2")
     assert code == 0 and "is completed" in out, err
-    assert server.experiments[1].values == {"sty": 0.7, "grade": "2"}
+    assert server.experiments[1].values == {"sty": 0.7, "purity": "2"}
 
 
 def test_cancel_and_restage(run: Run, server: FakeServer, campaign: str) -> None:

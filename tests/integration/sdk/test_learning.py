@@ -8,7 +8,7 @@ import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -156,6 +156,12 @@ def test_a_row_ignores_what_it_does_not_know() -> None:
     assert (row.experiment, row.parameters, row.outputs, row.outcome) == (3, {"x": 1}, {"y": 2.0}, "measured")
 
 
+def test_a_row_says_what_was_asked_for() -> None:
+    row = Row.from_json({"experiment": 3, "planned": {"x": 1}, "parameters": {"x": 1.01}})
+    assert (row.planned, row.parameters) == ({"x": 1}, {"x": 1.01})
+    assert Row(3, {"x": 1.01}).planned == {"x": 1.01}
+
+
 def test_a_row_shares_nothing_with_what_came() -> None:
     body = {"experiment": 3, "parameters": {"x": 1}, "outputs": {"y": 2.0}, "replicates": {"y": [1.0]}}
     row = Row.from_json(body)
@@ -242,6 +248,32 @@ class Shrinking(Spread):
         return {"candidates": super().suggest(problem, rows, pending, count, state, seed), "gain": -0.1}
 
 
+class Saying(Spread):
+    """Says something of each point."""
+
+    told: ClassVar[dict[str, Any]] = {}
+
+    def suggest(self, problem: Any, rows: Any, pending: Any, count: int, state: Any, seed: int) -> Any:
+        points = super().suggest(problem, rows, pending, count, state, seed)
+        return [{"parameters": each, **self.told} for each in points]
+
+
+class NoMean(Saying):
+    told: ClassVar[dict[str, Any]] = {"expected": {"yield": (float("nan"), 1.0)}}
+
+
+class NegativeSpread(Saying):
+    told: ClassVar[dict[str, Any]] = {"expected": {"yield": (1.0, -0.5)}}
+
+
+class Misnamed(Saying):
+    told: ClassVar[dict[str, Any]] = {"expected": {"yeild": (1.0, 0.5)}}
+
+
+class Verbose(Saying):
+    told: ClassVar[dict[str, Any]] = {"reason": "x" * 2001}
+
+
 class Slow(Spread):
     def suggest(self, *_: Any) -> Any:
         threading.Event().wait()
@@ -263,6 +295,10 @@ class Strict(Spread):
         (Meddling, "one row", "changed the rows"),
         (Strict, "infeasible rows", "KeyError: 'yield'"),
         (Shrinking, "nothing known", "finite number, 0 or more, or None; it is -0.1"),
+        (NoMean, "nothing known", "expected.yield: must be {mean, sd}: finite numbers"),
+        (NegativeSpread, "nothing known", "sd not negative"),
+        (Misnamed, "nothing known", "expected.yeild: is no output"),
+        (Verbose, "nothing known", "text of at most 2000 letters"),
         (Slow, "nothing known", "0.2 are allowed"),
     ],
 )

@@ -139,12 +139,28 @@ def test_outputs_that_cannot_be_used_are_sent_and_loudly_complained_about(
 
 
 @pytest.mark.parametrize("value", [0.87, "0.87", [1, 2], object()])
-def test_what_is_no_result_goes_to_a_person(server: FakeServer, tmp_path: Path, value: Any) -> None:
+def test_what_is_no_result_goes_to_a_person(
+    server: FakeServer, tmp_path: Path, value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     server.stage(x=1.0)
     Adapter(server, lambda _: value, tmp_path, limit=1).join()
     [result] = server.results
     assert result.verdict == "held"
     assert repr(value)[:10] in result.body["comment"]
+    loud = [each.message for each in caplog.records if each.levelno == logging.ERROR]
+    assert any(result.body["comment"] in each for each in loud)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**299), 10**9000], ids=["400", "299", "9000"])
+def test_a_whole_number_beyond_every_float_is_sent_as_text(
+    server: FakeServer, tmp_path: Path, value: int
+) -> None:
+    [number] = server.stage(x=1.0)
+    Adapter(server, lambda _: {"y": value}, tmp_path, limit=1).join()
+    [result] = server.results
+    said = result.body["outputs"]["y"]
+    assert said == (str(value) if abs(value) < 10**4000 else "a whole number of about 9,001 digits")
+    assert (result.verdict, server.experiments[number].state) == ("held", "held")
 
 
 def test_a_function_that_returns_nothing_failed(server: FakeServer, tmp_path: Path) -> None:

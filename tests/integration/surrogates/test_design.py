@@ -193,6 +193,17 @@ def test_corners_that_break_a_constraint_are_moved_to_where_it_holds() -> None:
     assert sum(float(point["a"]) + float(point["b"]) > 1.19 for point in points) == 1
 
 
+def test_points_that_would_be_moved_onto_each_other_are_not_run_twice() -> None:
+    rule = {"coefficients": {"a": 1, "b": 1, "c": 1}, "bound": 0.5}
+    steps = [{"name": name, "kind": "discrete", "values": [0, 0.5, 1]} for name in "abc"]
+    whole = problem(*steps, constraints=[rule])
+    for center in (0, 2):
+        plan = strategy("full_factorial", levels=3, center=center)
+        points = design.points(Encoding(whole), 3, 0, 100, strategy=plan)
+        inside = {(0, 0, 0), (0.5, 0, 0), (0, 0.5, 0), (0, 0, 0.5)}
+        assert sorted(tuple(point[name] for name in "abc") for point in points) == sorted(inside)
+
+
 # D-optimal
 
 

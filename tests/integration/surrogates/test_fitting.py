@@ -93,8 +93,8 @@ def test_noise_comes_from_the_result_or_else_the_problem_and_replicates_are_rows
 
 
 def test_too_few_results_are_said_plainly() -> None:
-    rows = [replace(each, outputs={"yield": 1.0, "phase": 0.0}) for each in pure_rows(3)]
-    with pytest.raises(LearningError, match="fewer than 2 results with purity are in"):
+    rows = [replace(each, outputs={"purity": 1.0, "phase": 0.0}) for each in pure_rows(3)]
+    with pytest.raises(LearningError, match="fewer than 2 results with yield are in"):
         fitting.fit(PURE, STRATEGY, rows)
     with pytest.raises(LearningError, match="no objective"):
         fitting.fit(replace(HILL, objectives=()), STRATEGY, ROWS)

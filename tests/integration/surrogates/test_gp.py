@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 from botorch.models.gp_regression import SingleTaskGP
-from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
 from gpytorch.constraints import GreaterThan
-from gpytorch.kernels import ScaleKernel
+from gpytorch.kernels import MaternKernel, RBFKernel, ScaleKernel
 from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.priors import GammaPrior, LogNormalPrior
@@ -43,8 +42,10 @@ def test_the_density_is_that_of_gpytorch_and_its_peak_a_peak(kernel: str) -> Non
     inputs, targets = task.inputs, task.targets
     peak = likelihood.climb(task, [None])
     assert peak is not None
+    mode = math.exp(math.sqrt(2) - 3) * math.sqrt(3)
+    own = RBFKernel if kernel == likelihood.RBF else MaternKernel
     covariance = ScaleKernel(
-        get_covar_module_with_dim_scaled_prior(ard_num_dims=3, use_rbf_kernel=kernel == likelihood.RBF),
+        own(ard_num_dims=3, lengthscale_prior=GammaPrior(3.0, 2.0 / mode)),
         outputscale_prior=GammaPrior(*likelihood.SCALE_PRIOR),
     )
     model = SingleTaskGP(

@@ -142,7 +142,10 @@ def test_rows_that_the_model_has_not_seen_count() -> None:
 def test_infeasible_conditions_are_kept_away_from() -> None:
     (wanted,) = points_of(learner.suggest(snapshot(HILL, ROWS)))
     failed = Observation(wanted, {}, outcome="infeasible")
-    (steered,) = points_of(learner.suggest(snapshot(HILL, (*ROWS, failed))))
+    (found,) = learner.suggest(snapshot(HILL, (*ROWS, failed))).candidates
+    steered = found.parameters
+    assert "Chance that it can be run: " in found.reason
+    assert "can be run" not in learner.suggest(snapshot(HILL, ROWS)).candidates[0].reason
     assert apart(wanted, steered) > 0.05, "farther than the nearest point that is not the same"
     model = learner.fit(HILL, Strategy(), (*ROWS, failed))
     assert model.state == learner.fit(HILL, Strategy(), ROWS).state, "nothing was measured there"
@@ -155,6 +158,22 @@ def test_few_rows_fall_back_to_the_design_and_say_so() -> None:
         "No model could be asked (fewer than 2 results with height are in), so the space is filled on evenly instead."
     )
     assert found.parameters == design.points(ENCODING, learner.seed_for("design", 7), 8, 1)[0]
+
+
+def test_without_a_model_too_what_is_likely_to_be_impossible_waits() -> None:
+    failed = tuple(
+        Observation({"x": x, "y": y}, {}, outcome="infeasible")
+        for x in (4.0, 6.0, 8.0)
+        for y in (0.01, 0.1, 1.0)
+    )
+    found = learner.suggest(snapshot(HILL, failed, count=8)).candidates
+    assert all(each.reason.startswith("No model could be asked") for each in found)
+    assert all(float(each.parameters["x"]) < 3 for each in found)
+    blind = design.points(ENCODING, learner.seed_for("design", 7), 8, 8)
+    assert any(float(point["x"]) > 4 for point in blind)
+    five = tuple(Observation(point, {}, outcome="infeasible") for point in SIX[:5])
+    (last,) = points_of(learner.suggest(snapshot(FINITE, five, count=3)))
+    assert last == SIX[5], "for want of others"
 
 
 def test_a_state_that_cannot_be_used_falls_back_and_says_so() -> None:

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from surrogate_problems import HILL, hill, snapshot
-from torch.distributions import LogNormal
 
 from labqueue.problem import LEARN, MINIMIZE, Continuous, Objective, OutcomeConstraint, Output, Problem
 from labqueue.strategy import MULTI_OUTPUT, Strategy
@@ -168,7 +167,7 @@ def test_outputs_that_are_not_related_have_the_density_of_their_own_processes() 
         own = likelihood.density_of(task)(torch.as_tensor(likelihood.position_of(task, peak)))
         assert own is not None
         total += own[0]
-    counted = 2 * LogNormal(task.center, task.spread).log_prob(torch.tensor(given.lengthscales)).sum()  # type: ignore[no-untyped-call]
+    counted = 2 * task.length_prior(torch.tensor(given.lengthscales).double().log())[0]
     correlations = np.random.default_rng(0).uniform(
         -1, 1, (200_000, 3)
     )  # how likely independence is: 1 / mean det

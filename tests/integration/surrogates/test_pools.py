@@ -24,7 +24,7 @@ COLORS = ["red", "green", "blue"]
 def pool(tmp_path: Path) -> Pool:
     drawn = np.random.default_rng(0).random((500, 2))
     color = [COLORS[place % 3] for place in range(500)]
-    return pool_of(tmp_path, {"x": drawn[:, 0] * 10 - 5, "same": [7] * 500, "color": color, "y": drawn[:, 1]})
+    return pool_of(tmp_path, {"x": drawn[:, 0] * 10 - 5, "same": [7] * 500, "color": color, "w": drawn[:, 1]})
 
 
 @pytest.fixture
@@ -246,6 +246,18 @@ def test_of_a_pool_that_is_too_large_a_part_is_looked_at(
     rows = space.features(np.arange(500))
     near = np.argsort(((rows - rows[17]) ** 2).sum(axis=1), kind="stable")[:30]
     assert set(space.neighbours([17], 30).tolist()) == set(near.tolist())
+
+
+@pytest.mark.parametrize("share", ["auto", "random"])
+def test_a_cost_that_is_no_number_in_any_row_is_said(
+    pool: Pool, space: PoolSpace, tmp_path: Path, share: str
+) -> None:
+    strategy = {"cost": "log(x - 50)", "acquisition": share}
+    found = ask(snapshot(pool, space, strategy=strategy, count=2), tmp_path).candidates
+    assert len(found) == 2
+    why = "the model or the strategy's cost gives no number at any point"
+    begin = f"No model could be asked ({why})" if share == "auto" else "Drawn by chance"
+    assert all(each.reason.startswith(begin) for each in found)
 
 
 def test_a_deadline_ends_the_search_and_says_so(pool: Pool, space: PoolSpace, tmp_path: Path) -> None:

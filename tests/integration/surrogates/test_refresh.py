@@ -236,3 +236,11 @@ def test_learning_asks_where_least_is_known() -> None:
     assert set(found.candidates[0].expected) == {"height"}
     told = learner.predict(wanted, ROWS, learner.fit(wanted, Strategy(), ROWS).state, POINTS)
     assert found.candidates[0].expected["height"][1] > max(each["height"][1] for each in told[:12])
+
+
+def test_where_nothing_could_be_planned_today_the_reason_says_that() -> None:
+    rows = tuple(
+        measured(HILL, {"x": x, "y": y}, height=x + y) for x in (20.0, 21.0, 22.0) for y in (0.1, 1.0, 5.0)
+    )
+    (found,) = learner.suggest(snapshot(HILL, rows, count=1)).candidates
+    assert found.reason.startswith("Nothing that was measured lies in the space as it is now: height of")

@@ -59,6 +59,39 @@ def test_what_no_database_can_keep(text: str) -> None:
     assert [each.field for each in raised.value.errors] == ["a[1]"]
 
 
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ('{"a": 1, "b": 2, "a": 1}', ["a"]),
+        ('{"a": 1, "\\u0061": 2}', ["a"]),
+        ('{"a": [{}, {"b": 1, "c": {}, "b": 2}], "d": {"x": 1, "x": 2, "x": 3}}', ["a[1].b", "d.x"]),
+        ('[[{"a": 1, "a": 2}]]', ["[0][0].a"]),
+        ('{"a": {"b": 1, "b": 2}, "a": {"b": 1}}', ["a", "a.b"]),
+        ('[{"a": 1, "a": 2}, 1e999]', ["[0].a"]),
+        ('[{"a": 1, "a": 2}, ', ["a"]),
+        ('{"": 1, "": 2}', ["body"]),
+        ('{"a": {"\\ud800": 1, "\\ud800": 2}}', ["a"]),
+        ('{"\\u0000": 1, "\\u0000": 2}', ["body"]),
+    ],
+)
+def test_a_key_that_is_there_twice_is_named(text: str, places: list[str]) -> None:
+    with pytest.raises(InvalidError) as raised:
+        parse(text.encode())
+    assert sorted(each.field for each in raised.value.errors) == places
+    assert all("more than once" in each.message for each in raised.value.errors)
+
+
+def test_of_many_keys_some_are_named_and_of_a_long_one_the_beginning() -> None:
+    with pytest.raises(InvalidError) as raised:
+        parse(b"[" + b",".join([b'{"' + b"k" * 10_000 + b'": 1, "' + b"k" * 10_000 + b'": 2}'] * 200) + b"]")
+    assert [each.field for each in raised.value.errors] == [f"[{place}].{'k' * 100}" for place in range(100)]
+
+
+@pytest.mark.parametrize("text", ['[{"a": 1}, {"a": 1}]', '{"a": {"a": 1}}', '{"a": 1, "A": 2, "a ": 3}'])
+def test_the_same_key_in_another_object_is_another_one(text: str) -> None:
+    assert parse(text.encode()) == json.loads(text)
+
+
 def test_pairs_of_surrogates_are_letters() -> None:
     assert parse(b'"\\ud83d\\ude00"') == "\U0001f600"
 

@@ -94,11 +94,31 @@ def test_the_range_mean_and_spread_of_a_column(numbers: list[float]) -> None:
         ("id,x\na,\x001\n", "line 2", "NUL"),
         (b"id,x\na,\xff1\n", "line 2", "not UTF-8 from byte 3"),
         ("id;x\na;0,5\nb;0,7\n", "x", "decimal comma"),
+        ('id,x\na,"1,000"\nb,"12,500.5"\n', "x", "numbers with commas"),
+        ("id,x\na,5%\nb,7.5 %\nc,8%\n", "x", "a percent sign"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(text: str | bytes, field: str, says: str) -> None:
     found = faults(text)[0]
     assert found.field == field and says in found.message
+
+
+@pytest.mark.parametrize(
+    ("cell", "hint"),
+    [
+        ("0,5", "with a point: 0.5"),
+        ("1,000", "1,000 as 1000"),
+        ("5%", "5% as 5, or as 0.05"),
+        ("five", ""),
+    ],
+)
+def test_an_odd_number_is_told_how_to_be_one(cell: str, hint: str) -> None:
+    (only,) = faults(f'id,x\na,1\nb,2\nc,"{cell}"\n')
+    assert only.field == "line 4, x" and (hint in only.hint if hint else not only.hint)
+
+
+def test_what_is_said_to_be_a_category_may_have_percent_signs() -> None:
+    assert rows(table("id,x\na,5%\nb,7%\n", categories=("x",))) == [("a", ("5%",)), ("b", ("7%",))]
 
 
 def test_what_is_no_csv_at_all() -> None:

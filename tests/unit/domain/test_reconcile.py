@@ -57,6 +57,15 @@ def verdicts(text: str, *there: Known) -> list[tuple[str, int | None]]:
     return [(each.verdict, each.id) for each in readings(text, *there)]
 
 
+def test_a_table_without_a_column_says_what_it_has() -> None:
+    with pytest.raises(InvalidError) as caught:
+        readings("temperature,solvent,yeld\n20,DMF,1\n")
+    assert [str(each) for each in caught.value.errors] == [
+        "cycles: has no column. The table has: temperature, solvent, yeld.",
+        "file: has no column of an output (yield, phase). The table has: temperature, solvent, yeld.",
+    ]
+
+
 HEAD = "temperature,cycles,solvent,yield\n"
 
 
@@ -87,6 +96,15 @@ def test_what_is_measured_beside_a_point_is_no_part_of_it() -> None:
         "temperature,cycles,solvent,humidity,yield\n40,3,DMF,55,0.5\n", known(1, (40, 3, "DMF"))
     )
     assert (again.verdict, again.id, again.actual) == (RECORDED, 1, {"humidity": 55.0})
+
+
+def test_a_column_of_a_pool_is_no_code_of_an_experiment() -> None:
+    pool = {"name": "library", "sha256": "0" * 64, "rows": 9, "columns": ["code", "logp"]}
+    problem = Problem.from_json({"pool": pool, "outputs": [{"name": "yield"}]})
+    columns = columns_of(
+        problem, read(b"experiment,row,code,logp,yield\n7,r1,C-1,0.5,2\n", ("yield", "experiment"))
+    )
+    assert (columns.code, columns.id) == (None, "experiment")
 
 
 def test_numbers_that_are_names_stay_names() -> None:

@@ -85,6 +85,9 @@ def test_no_measurement_completes_only_where_nothing_was_measured(outcome: Outco
         ({"outputs": {"yield": 1.0}}, "purity"),
         ({"outputs": {**WHOLE, "yield": None}}, "yield"),
         ({"outputs": {**WHOLE, "yield": "1.0"}}, "yield"),
+        ({"outputs": {**WHOLE, "yield": -1e300}}, "yield"),
+        ({"outputs": WHOLE, "noise": {"yield": 1e300}}, "noise.yield"),
+        ({"outputs": WHOLE, "actual": {"temperature": 1e300}}, "actual.temperature"),
         ({"outputs": WHOLE, "noise": {"yield": float("inf")}}, "noise.yield"),
         ({"outputs": WHOLE, "actual": {"temprature": 21}}, "actual.temprature"),
         ({"outputs": WHOLE, "actual": {"temperature": "hot"}}, "actual.temperature"),
@@ -115,6 +118,22 @@ def test_outputs_beyond_the_problems_are_named_and_harmless() -> None:
     found = judged({**WHOLE, "smell": "sweet"})
     assert (found.verdict, found.extra) == ("accepted", ("smell",))
     assert "smell" in found.message
+
+
+def test_names_that_are_too_long_to_read_are_cut() -> None:
+    long = "n" * 50_000
+    found = judged({**WHOLE, long: 1.0})
+    assert found.verdict == "accepted" and len(found.message) < 300
+    bad: list[dict[str, Any]] = [
+        {"outputs": {long: 1.0}},
+        {"outputs": WHOLE, "outstanding": (long,)},
+        {"outputs": WHOLE, "noise": {long: long}},
+        {"outputs": WHOLE, "actual": {long: long}},
+    ]
+    for each in bad:
+        found = judged(**each)
+        assert found.verdict == "held" and "n" * 90 in found.message and len(found.message) < 600
+        assert all(len(str(error.value)) <= 100 for error in found.errors)
 
 
 @given(

@@ -143,6 +143,23 @@ def test_a_front_that_changed_gives_more_time() -> None:
     assert said(rules, FRONT, measured=[best, cheap, worse, worse, dominating]) is None
 
 
+@pytest.mark.parametrize(
+    ("base", "values", "reason"),
+    [
+        (4, [1.0, 0.5, 0.5, None], None),
+        (4, [1.0, 0.5, 0.5, None, 0.9], None),
+        (4, [1.0, 0.5, 0.5, None, 0.9, None], "no improvement in the last 2 experiments"),
+        (4, [1.0, 0.5, 0.5, None, 0.9, 1.1, 0.5], None),
+        (4, [1.0, 0.5, 0.5, None, 0.9, 1.1, 0.5, 0.5], "no improvement in the last 2 experiments"),
+        (9, [1.0, 0.5, 0.5, None], None),
+    ],
+)
+def test_the_initial_design_is_the_base_that_is_to_be_improved(
+    base: int, values: list[float | None], reason: str | None
+) -> None:
+    assert said(StopRules(no_improvement=2), measured=measured(*values), base=base) == reason
+
+
 def test_hours_and_costs_are_over_when_they_are_reached() -> None:
     assert said(StopRules(hours=2.0), hours=1.999) is None
     assert said(StopRules(hours=2.0), hours=2.0) == "2 of 2 hours are over"

@@ -29,7 +29,9 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     one.add_argument("file", help="JSON, or YAML where PyYAML is installed")
     add_json(one)
     one.set_defaults(call=create)
-    one = actions.add_parser("validate", help="check a campaign's file without a server")
+    text = "read a campaign's file without a server: each field for itself"
+    more = "; whether its rules can be met, and fit its strategy, is looked at when it is created"
+    one = actions.add_parser("validate", help=text, description=text + more)
     one.add_argument("file")
     one.set_defaults(call=validate)
     one = actions.add_parser("list", parents=[common], help="all campaigns")
@@ -97,7 +99,7 @@ def status_text(found: Mapping[str, Any]) -> str:
         _section("Campaigns", CAMPAIGN_HEADER, [_campaign_row(x) for x in found.get("campaigns") or ()])
     )
     queues = [
-        (x.get("name"), x.get("state"), counts(x["counts"]) if "counts" in x else "", x.get("reason"))
+        (x.get("name"), x.get("state"), counts(x["counts"], IDLE) if "counts" in x else "", x.get("reason"))
         for x in found.get("queues") or ()
     ]
     parts.append(_section("Queues", ("name", "state", "experiments", "reason"), queues))
@@ -108,6 +110,8 @@ def status_text(found: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+#: Of a queue, whose counts leave out what has ended.
+IDLE = "nothing waits or runs"
 #: A worker that has not been heard for so long is taken for dead.
 SILENT_SECONDS = 30.0
 
@@ -186,20 +190,33 @@ def create(args: argparse.Namespace) -> int:
 
 
 def _make_queue(server: Client, file: CampaignFile) -> bool:
+    """Was it missing? Raises InvalidError where it is there with another policy than the file asks for."""
     if file.policy is None:
         return False
     try:
-        server.queue(file.queue)
+        there = server.queue(file.queue)
     except NotFoundError:
         server.put_queue(file.queue, **file.policy)
         return True
+    wrong = [
+        FieldError(f"queue_policy.{name}", f"is {cell(wanted)}, and {cell(there.get(name))} in the queue.")
+        for name, wanted in file.policy.items()
+        if wanted != there.get(name)
+    ]
+    if wrong:
+        message = (
+            f"The queue {file.queue} is there already, with another policy, and other campaigns may count on it. "
+            f"Write what it has, leave queue_policy out, or change it (`labqueue queue create {file.queue}`)."
+        )
+        raise file.placed(InvalidError(message, errors=wrong))
     return False
 
 
 def validate(args: argparse.Namespace) -> int:
-    """What a server would say to the definition; needs none."""
+    """What can be said of the definition without a server."""
     file = read_campaign(args.file)
-    print(f"{args.file} is good: campaign {file.name}, {_size(file)}, queue {file.queue}.")
+    print(f"{args.file} reads well: campaign {file.name}, {_size(file)}, queue {file.queue}.")
+    print("Whether its rules can be met, and fit its strategy, is looked at when it is created.")
     return 0
 
 
@@ -235,7 +252,7 @@ def show(args: argparse.Namespace) -> int:
         ("conditions", best and best.get("parameters")),
         ("outputs", best and best.get("outputs")),
         ("model", found.get("model_version")),
-        ("learner", _learner(found.get("learner"))),
+        ("learner", learner_text(found.get("learner"))),
         ("created", moment(found.get("created_at"))),
         ("finished", moment(found.get("finished_at"))),
     ]
@@ -254,13 +271,15 @@ def show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _learner(learner: Mapping[str, Any] | None) -> str | None:
+def learner_text(learner: Mapping[str, Any] | None) -> str | None:
     """Of the user's own, where there is one: is it there, and what went wrong last?"""
     if not learner:
         return None
     there = "there" if learner.get("live") else "away"
-    instead = f"; our workers choose {learner['instead']}" if learner.get("instead") else ""
-    failed = f"; failed: {learner['error']}" if learner.get("error") and not instead else ""
+    why, error = learner.get("instead") or "", learner.get("error") or ""
+    instead = f"; our workers choose {why}" if why else ""
+    # Why our workers choose names the first letters of what failed.
+    failed = f"; failed: {error}" if error and error[:300] not in why else ""
     return f"{learner.get('name')} is {there}{instead}{failed}"
 
 

@@ -76,7 +76,8 @@ def _told(before: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[str]
         yield f"Nothing changed: the campaign {now['name']} is as the file says."
     gone = [each["code"] for each in answer["superseded"]]
     if gone:
-        yield f"{many(len(gone), 'suggestion')} that were outside now gave way: {', '.join(gone)}."
+        verb = "is" if len(gone) == 1 else "are"
+        yield f"{many(len(gone), 'suggestion')} that {verb} outside now gave way: {', '.join(gone)}."
     for each in answer["outside"]:
         wrong = " ".join(explain_field(FieldError.from_json(error)) for error in each["errors"])
         yield (
@@ -104,13 +105,14 @@ def versions(args: argparse.Namespace) -> int:
 
 
 def changes(old: Any, new: Any, place: str = "") -> Iterator[str]:
-    """What differs between two definitions, named parts by their names."""
+    """What differs between two definitions, named parts by their names. A flag that is not set may as well be left
+    out."""
     old, new = _by_name(old), _by_name(new)
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in {**old, **new}:
             where = f"{place}.{name}" if place else str(name)
             yield from changes(old.get(name), new.get(name), where)
-    elif old != new:
+    elif old != new and not all(each is None or each is False for each in (old, new)):
         yield f"{place}: {_short(old)} -> {_short(new)}"
 
 

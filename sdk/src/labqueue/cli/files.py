@@ -13,6 +13,7 @@ from typing import Any
 from labqueue.errors import FieldError, InvalidError
 from labqueue.lines import Lines, TextError, read_json, read_yaml
 from labqueue.parse import Reader
+from labqueue.policy import read_policy
 from labqueue.problem import ROW, Categorical, Fixed, Problem, did_you_mean
 from labqueue.strategy import Strategy
 
@@ -21,7 +22,7 @@ YAML_ENDINGS = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class CampaignFile:
-    """A campaign as a file describes it, checked. `policy`: for its queue, should that be missing."""
+    """A campaign as a file describes it, checked. `policy`: what its queue must be like; the queue is made where it is missing."""
 
     name: str
     queue: str
@@ -76,19 +77,14 @@ def read_campaign(path: str) -> CampaignFile:
     owner = reader.text(body, "owner", "", "", limit=200) or None
     weight = None if body.get("weight") is None else reader.number(body, "weight", "")
     seed = None if body.get("seed") is None else reader.whole(body, "seed", "")
-    policy = None if body.get("queue_policy") is None else _policy(reader, body["queue_policy"])
+    given = body.get("queue_policy")
+    policy = None if given is None else read_policy(reader, given, "queue_policy")
     problem = _collect(reader, lambda: Problem.from_json(body.get("problem")))
     strategy = _collect(reader, lambda: Strategy.from_json(body.get("strategy")))
     if reader.errors:
         errors = [lines.place(path, each) for each in reader.errors]
         raise InvalidError(f"The campaign in {path} cannot be used as it stands.", errors=errors)
     return CampaignFile(name, queue, problem, strategy, owner, weight, seed, policy, path, lines)
-
-
-def _policy(reader: Reader, value: Any) -> Mapping[str, Any]:
-    policy = reader.object(value, "queue_policy")
-    reader.only(policy, ("lease_seconds", "on_lost", "max_attempts", "people"), "queue_policy")
-    return policy
 
 
 def _collect(reader: Reader, make: Callable[[], Any]) -> Any:

@@ -6,7 +6,7 @@ import argparse
 
 from labqueue.states import LostLease
 
-from .campaigns import INSTRUMENT_HEADER, instrument_row
+from .campaigns import IDLE, INSTRUMENT_HEADER, instrument_row
 from .connect import Verbs, add_json, add_reason, client
 from .show import cell, counts, dump, table
 
@@ -84,7 +84,7 @@ def list_all(args: argparse.Namespace) -> int:
             each.get("on_lost"),
             each.get("max_attempts"),
             each.get("people"),
-            counts(each["counts"]) if "counts" in each else None,
+            counts(each["counts"], IDLE) if "counts" in each else None,
             each.get("reason"),
         )
         for each in found

@@ -93,8 +93,8 @@ def dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def counts(of: Mapping[str, int] | None) -> str:
-    """How many in which state, the interesting ones first."""
+def counts(of: Mapping[str, int] | None, none: str = "nothing yet") -> str:
+    """How many in which state, the interesting ones first. `none`: said where there are none."""
     order = [
         "held",
         "leased",
@@ -109,4 +109,4 @@ def counts(of: Mapping[str, int] | None) -> str:
     ]
     known = [name for name in order if (of or {}).get(name)]
     more = [name for name in (of or {}) if name not in order and (of or {})[name]]
-    return ", ".join(f"{(of or {})[name]} {name}" for name in [*known, *more]) or "nothing yet"
+    return ", ".join(f"{(of or {})[name]} {name}" for name in [*known, *more]) or none

@@ -12,6 +12,7 @@ from labqueue.conformance.check import Finding
 from labqueue.errors import FieldError, InvalidError
 from labqueue.problem import Problem, did_you_mean
 from labqueue.problem.numbers import number, shown
+from labqueue.problem.remarks import read_expected, read_reason
 
 from . import samples
 from .pools import features, key_of
@@ -112,7 +113,7 @@ class Trial:
             raise Unmet(f"Its gain must be a finite number, 0 or more, or None; it is {shown(gain)}.")
         if (list(rows), list(pending)) != known:
             raise Unmet("It changed the rows or the pending points that it was given.")
-        self._judge(found, count, [*pending, *(row.parameters for row in rows)])
+        self._judge(found, count, [*pending, *(row.planned for row in rows)])
         return found
 
     def _judge(
@@ -126,6 +127,9 @@ class Trial:
             wrong = self.problem.check_point(point)
             if wrong:
                 raise Unmet(f"Point {place} is not allowed: {'; '.join(map(str, wrong))} It is {point}.")
+            told = read_expected(self.problem, each.get("expected"))[1] + read_reason(each.get("reason"))[1]
+            if told:
+                raise Unmet(f"What it says of point {place} is not allowed: {'; '.join(map(str, told))}")
             key = key_of(self.problem, self.problem.normal(point))
             if key in seen:
                 raise Unmet(f"Point {place} is in flight, measured or suggested already: {point}.")

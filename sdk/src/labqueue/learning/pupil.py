@@ -32,6 +32,7 @@ class Row:
     noise       {output: standard deviation} where one was reported
     outcome     "measured" or "infeasible"
     replicates  {output: further values}
+    planned     the point that was asked for, which is not to be run again; left out: as `parameters`
     """
 
     experiment: int
@@ -40,6 +41,11 @@ class Row:
     noise: Mapping[str, float] = field(default_factory=dict)
     outcome: str = "measured"
     replicates: Mapping[str, Sequence[Union[float, str]]] = field(default_factory=dict)
+    planned: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.planned:
+            object.__setattr__(self, "planned", dict(self.parameters))
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Row:
@@ -51,6 +57,7 @@ class Row:
             noise=dict(body.get("noise") or {}),
             outcome=str(body.get("outcome") or "measured"),
             replicates={name: list(values) for name, values in (body.get("replicates") or {}).items()},
+            planned=dict(body.get("planned") or {}),
         )
 
 

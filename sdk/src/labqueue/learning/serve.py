@@ -134,7 +134,7 @@ class Lessons:
                 self._say(f"{error} Trying again.")
                 self._stop.pause(self._backoff.pause())
                 return
-            except Exception as error:  # noqa: BLE001 whatever it raises is its own failure, and told
+            except (Exception, SystemExit) as error:  # noqa: BLE001 whatever it raises is its own failure, and told
                 self._failed(work, error)
                 return
             self._send(work, answer)
@@ -193,7 +193,7 @@ class Lessons:
                 self._count_failure()
                 return
 
-    def _failed(self, work: Work, error: Exception) -> None:
+    def _failed(self, work: Work, error: BaseException) -> None:
         log.error("The learner failed to %s.", work.kind, exc_info=error)
         reason = f"{type(error).__name__}: {error}"
         last = traceback.extract_tb(error.__traceback__)[-1:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .constraints import TOLERANCE, Among, Constraint, Excluded, Expression, Linear, Mixture, Within
 from .definition import Problem
-from .numbers import did_you_mean
+from .numbers import did_you_mean, listed
 from .outputs import (
     DESIRABILITY,
     LEARN,
@@ -66,4 +66,5 @@ __all__ = [
     "When",
     "Within",
     "did_you_mean",
+    "listed",
 ]

@@ -17,7 +17,7 @@ from labqueue.parse import Reader
 
 from . import reading
 from .constraints import Constraint
-from .numbers import did_you_mean, shown
+from .numbers import did_you_mean, listed, shown
 from .outputs import DESIRABILITY, LEARN, PARETO, WEIGHTED, Objective, OutcomeConstraint, Output
 from .parameters import Context, Fixed, Parameter, Value, typed
 from .pool import ROW, Pool
@@ -195,14 +195,17 @@ class Problem:
         for name in self.output_names:
             if name not in outputs and name not in later:
                 came = (
-                    f"What came instead: {', '.join(extra)}."
+                    f"What came instead: {listed(extra)}."
                     if extra
                     else "Name it as outstanding if it follows."
                 )
                 errors.append(FieldError(name, "is missing.", None, ", ".join(self.output_names), came))
         errors += [
             FieldError(
-                "outstanding", f"names {name}, which is no output.", name, ", ".join(self.output_names)
+                "outstanding",
+                f"names {listed([name])}, which is no output.",
+                shown(name),
+                ", ".join(self.output_names),
             )
             for name in sorted(later)
             if name not in self.output_names

@@ -20,6 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from labqueue.parse import SIZE_LIMIT
+
+from . import plain
+
 FUNCTIONS = {"sqrt": 1, "exp": 1, "log": 1, "log10": 1, "abs": 1, "min": 2, "max": 2}
 COMPARISONS = ("<=", ">=", "<", ">")
 LENGTH_LIMIT = 2000
@@ -86,21 +90,21 @@ def _walkable(node: Node) -> Node:
 
 Operation = Callable[..., Any]
 
-#: On plain numbers; where a result is no real number, math raises ValueError, OverflowError or ZeroDivisionError.
+#: On plain numbers, by the rules of `plain`: infinite where a result is too large, nan where it is no real number.
 PLAIN: Mapping[str, Operation] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "^": math.pow,
+    "/": plain.divide,
+    "^": plain.power,
     "negate": lambda a: -a,
-    "sqrt": math.sqrt,
-    "exp": math.exp,
-    "log": math.log,
-    "log10": math.log10,
+    "sqrt": plain.root,
+    "exp": plain.exponential,
+    "log": plain.logarithm(math.log),
+    "log10": plain.logarithm(math.log10),
     "abs": abs,
-    "min": min,
-    "max": max,
+    "min": plain.least,
+    "max": plain.greatest,
 }
 
 
@@ -188,7 +192,7 @@ class _Parser:
         self._place += 1
         if kind == "number":
             value = float(text)
-            if math.isinf(value):
+            if value > SIZE_LIMIT:
                 raise ExpressionError(f"has a number that is too large: {text[:20]}")
             return Node("number", value=value)
         if kind == "name" and self.take("("):

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+from labqueue.errors import FieldError
+from labqueue.parse import SIZE_LIMIT
+
 SHOWN_LIMIT = 100
 
 
@@ -20,6 +23,13 @@ def number(value: Any) -> float | None:
         return None
 
 
+def too_large(field: str, value: Any) -> FieldError:
+    """Of a number that was sent: it may be right, but cannot be reckoned with."""
+    return FieldError(
+        field, f"is farther than {SIZE_LIMIT:g} from 0.", shown(value), hint="Take a larger unit."
+    )
+
+
 def shown(value: Any) -> Any:
     """A value that an answer can carry: what is no short plain value as short text."""
     plain = value is None or isinstance(value, (bool, str)) or number(value) is not None
@@ -30,6 +40,13 @@ def _short(value: Any) -> str:
     if isinstance(value, int):  # beyond every float, and perhaps too long for Python to print
         return "a whole number too large to reckon with"
     return (value if isinstance(value, str) else repr(value))[:SHOWN_LIMIT]
+
+
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """Names that somebody sent, in a sentence: long ones cut, and not more of them than can be read."""
+    found = list(names)
+    parts = [each if len(each) <= SHOWN_LIMIT else each[: SHOWN_LIMIT - 1] + "…" for each in found[:most]]
+    return ", ".join(parts) + (f" and {len(found) - most} more" if len(found) > most else "")
 
 
 def did_you_mean(name: Any, known: Iterable[str]) -> str:

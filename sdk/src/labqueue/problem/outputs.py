@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from labqueue.errors import FieldError
+from labqueue.parse import SIZE_LIMIT
 
-from .numbers import did_you_mean, number, shown
+from .numbers import did_you_mean, number, shown, too_large
 
 MAXIMIZE, MINIMIZE, TARGET, WINDOW, LEARN = "maximize", "minimize", "target", "window", "learn"
 GOALS = (MAXIMIZE, MINIMIZE, TARGET, WINDOW, LEARN)
@@ -36,11 +37,10 @@ class Output:
                 return None
             allowed, hint = ", ".join(self.classes), did_you_mean(value, self.classes)
             return FieldError(self.name, f"is not one of {allowed}.", shown(value), allowed, hint)
-        return (
-            None
-            if number(value) is not None
-            else FieldError(self.name, "is not a finite number.", shown(value))
-        )
+        measured = number(value)
+        if measured is None:
+            return FieldError(self.name, "is not a finite number.", shown(value))
+        return None if abs(measured) <= SIZE_LIMIT else too_large(self.name, value)
 
     def encode(self, value: Any) -> float:
         """A checked value as the number that is stored."""

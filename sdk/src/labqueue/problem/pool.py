@@ -12,7 +12,8 @@ from .numbers import shown
 
 #: The name under which a point of a pool carries its row's id.
 ROW = "row"
-#: Pools with more columns than this are wide: their experiments carry the row's id alone.
+#: Pools with more columns than this are wide: their experiments carry the row's id alone, and what they cost can be
+#: reckoned from so many first columns.
 SHOWN_COLUMNS = 32
 
 

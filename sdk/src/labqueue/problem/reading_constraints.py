@@ -14,6 +14,10 @@ from .numbers import did_you_mean
 from .parameters import Categorical, Context, Continuous, Discrete, Fixed, Integer, Parameter
 from .reading_parameters import check_kind
 
+_KINDS = ("linear", "mixture", "expression", "excluded")
+#: Other words for an expression, which are near to `linear` only as they are written.
+_EXPRESSIONS = ("nonlinear", "non-linear", "non_linear", "equation", "formula", "inequality", "function")
+
 
 def constraint(
     reader: Reader, body: Mapping[str, Any], place: str, parameters: Sequence[Parameter]
@@ -24,9 +28,12 @@ def constraint(
         if isinstance(each, (Continuous, Integer, Discrete))
         or (isinstance(each, Fixed) and not isinstance(each.value, str))
     ]
-    kind = reader.choice(
-        body, "kind", place, ("linear", "mixture", "expression", "excluded"), default="linear"
-    )
+    given = body.get("kind")
+    if isinstance(given, str) and given.lower() in _EXPRESSIONS:
+        hint = "A rule that is not linear is an expression: {kind: expression, rule: x * y <= 1}."
+        reader.wrong(f"{place}.kind", f"must be one of {', '.join(_KINDS)}.", given, list(_KINDS), hint)
+        return None
+    kind = reader.choice(body, "kind", place, _KINDS, default="linear")
     if kind == "linear":
         return _linear(reader, body, place, numeric)
     if kind == "mixture":
@@ -63,7 +70,11 @@ def _mixture(reader: Reader, body: Mapping[str, Any], place: str, parameters: Se
     at_most = None if body.get("at_most") is None else reader.whole(body, "at_most", place, low=1)
     for name in names:
         each = amounts.get(name)
-        low = None if each is None else (min(each.values) if isinstance(each, Discrete) else each.low)
+        low = (
+            None
+            if each is None
+            else (min(each.values, default=0.0) if isinstance(each, Discrete) else each.low)
+        )
         if low is not None and (low < 0 or (at_most is not None and low > 0)):
             rule = "start at 0" if at_most is not None else "not be negative"
             reader.wrong(f"{place}.parameters", f"name {name}, which must {rule} in a mixture.", low)

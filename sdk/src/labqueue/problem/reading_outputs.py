@@ -24,6 +24,8 @@ from .outputs import (
 )
 
 OBJECTIVE_LIMIT = 50
+#: Beside the outputs, a model's expectations hold one of this name: what the objectives make of them all.
+SCORE = "score"
 
 
 def output(reader: Reader, body: Mapping[str, Any], place: str) -> Output:
@@ -38,12 +40,29 @@ def output(reader: Reader, body: Mapping[str, Any], place: str) -> Output:
             reader.wrong(f"{place}.classes", "must name at least two labels.", list(classes))
         if noise is not None:
             reader.wrong(f"{place}.noise", "has no meaning for labels.", noise)
+    name = reader.text(body, "name", place, limit=LINE_LIMIT)
+    if name == SCORE:
+        hint = "Call it by what is measured, such as taste_score."
+        text = "is reserved: it is what the objectives make of all outputs."
+        reader.wrong(f"{place}.name", text, name, hint=hint)
     return Output(
-        reader.text(body, "name", place, limit=LINE_LIMIT),
+        name,
         reader.text(body, "unit", place, default="", limit=LINE_LIMIT),
         noise,
         classes,
     )
+
+
+def check_labels(reader: Reader, outputs: Sequence[Output]) -> None:
+    """Notes labels whose chances would stand under a name that is taken: `output=label`."""
+    taken = {each.name for each in outputs}
+    for each in outputs:
+        for label in each.classes:
+            name = f"{each.name}={label}"
+            if name in taken:
+                text = f"name {name!r}, under which the chance of {each.name} being {label} is told."
+                reader.wrong("outputs", text, name, hint="Call one of them otherwise.")
+            taken.add(name)
 
 
 def objectives(
@@ -123,3 +142,34 @@ def outcome_constraint(
         reader.choice(body, "operator", place, ("<=", ">=")),
         reader.number(body, "bound", place),
     )
+
+
+def check_together(
+    reader: Reader, goals: Sequence[Objective], limits: Sequence[OutcomeConstraint], places: Sequence[str]
+) -> None:
+    """Notes outcome constraints that contradict each other, and goals that lie wholly outside of them.
+
+    places  of the constraints, for their faults
+    """
+    for number, (mine, place) in enumerate(zip(limits, places)):
+        for other in limits[:number]:
+            if mine.output and mine.output == other.output and _apart(mine, other):
+                reader.wrong(place, f"({mine}) contradicts another outcome constraint ({other}).", mine.bound)
+    for number, goal in enumerate(goals):
+        best = {TARGET: (goal.target, goal.target), WINDOW: (goal.low, goal.high)}.get(goal.goal)
+        if best is None or best[0] is None or best[1] is None:
+            continue
+        for limit in limits:
+            near = best[0] if limit.operator == "<=" else best[1]
+            if limit.output == goal.output and not limit.holds({limit.output: near}):
+                wanted = f"target {near:g}" if goal.goal == TARGET else f"window {best[0]:g} to {best[1]:g}"
+                text = f"has its {wanted} where the outcome constraint {limit} does not hold."
+                reader.wrong(f"objectives[{number}]", text, near)
+
+
+def _apart(one: OutcomeConstraint, other: OutcomeConstraint) -> bool:
+    """No value keeps both."""
+    if one.operator == other.operator:
+        return False
+    low, high = (one, other) if one.operator == ">=" else (other, one)
+    return low.bound > high.bound

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labqueue.errors import FieldError
-from labqueue.parse import LINE_LIMIT, Reader
+from labqueue.parse import LINE_LIMIT, SIZE_LIMIT, Reader, unquoted_text
 
-from .numbers import did_you_mean, number, shown
+from .numbers import did_you_mean, number, shown, too_large
 from .parameters import Categorical, Context, Continuous, Discrete, Fixed, Integer, Parameter, When
 
 DESCRIPTOR_LIMIT = 2000
 CATEGORY_LIMIT = 1000
 STEP_LIMIT = 1_000_000
-#: Numbers are reckoned with to about twelve digits, and far from where a float ends.
-FINEST, SIZE_LIMIT = 1e-12, 1e100
+#: Numbers are reckoned with to about twelve digits.
+FINEST = 1e-12
 
 KINDS = ("continuous", "integer", "discrete", "categorical", "fixed", "context")
 
@@ -28,13 +28,15 @@ def check_kind(parameter: Parameter, value: Any) -> FieldError | None:
     if names:
         if isinstance(value, str) and value in names:
             return None
-        allowed, hint = ", ".join(names), did_you_mean(value, names)
+        hint = did_you_mean(value, names) if isinstance(value, str) else unquoted_text(value)
+        allowed = ", ".join(names)
         return FieldError(parameter.name, f"is not one of {allowed}.", shown(value), allowed, hint)
     if isinstance(parameter, Fixed) and isinstance(parameter.value, str):
         return None if isinstance(value, str) else FieldError(parameter.name, "is not text.", shown(value))
-    if number(value) is not None:
-        return None
-    return FieldError(parameter.name, "is not a finite number.", shown(value))
+    given = number(value)
+    if given is None:
+        return FieldError(parameter.name, "is not a finite number.", shown(value))
+    return None if abs(given) <= SIZE_LIMIT else too_large(parameter.name, value)
 
 
 def parameter(
@@ -58,6 +60,8 @@ def parameter(
             value = 0.0
         if isinstance(value, str):
             reader.printable(value, f"{place}.value", LINE_LIMIT)
+        elif not reader.sized(value, f"{place}.value"):  # type: ignore[arg-type]
+            value = 0.0
         return Fixed(name, value, unit, _when(reader, body, place, before))  # type: ignore[arg-type]
     if kind == "discrete":
         reader.only(body, ("name", "kind", "values", "unit", "log", "when"), place)
@@ -84,10 +88,6 @@ def _ranged(
     low, high = reader.number(body, "low", place), reader.number(body, "high", place)
     if not low < high and len(reader.errors) == faults:
         reader.wrong(f"{place}.high", f"must be greater than low ({low:g}).", high)
-    if max(abs(low), abs(high)) > SIZE_LIMIT:
-        reader.wrong(
-            f"{place}.high", f"and low must be within {SIZE_LIMIT:g} of 0; take a larger unit.", high
-        )
     if kind == "context":
         return Context(name, low, high, unit)
     log = _log(reader, body, place, low, "low")
@@ -142,6 +142,11 @@ def _descriptors(
     if body is None or body == {}:
         return {}
     table = reader.object(body, place)
+    if not _texts(reader, table, place, "category"):
+        return {}
+    rows = [_texts(reader, table[each], f"{place}.{each}", "descriptor") for each in table]
+    if not all(rows):
+        return {}
     for extra in [each for each in table if each not in categories]:
         reader.wrong(
             f"{place}.{extra}", "is no category.", extra, list(categories), did_you_mean(extra, categories)
@@ -149,7 +154,7 @@ def _descriptors(
     # In an order of our own: JSON objects have none, and databases change it.
     names = sorted(next((row for row in table.values() if isinstance(row, Mapping)), {}))
     for name in names:
-        reader.printable(str(name), place, LINE_LIMIT)
+        reader.printable(name, place, LINE_LIMIT)
     if table and not names:
         reader.wrong(place, "must name at least one descriptor for each category.")
     if len(names) > DESCRIPTOR_LIMIT:
@@ -166,6 +171,19 @@ def _descriptors(
     return found
 
 
+def _texts(reader: Reader, row: Any, place: str, what: str) -> bool:
+    """Are the keys text? JSON knows no others; YAML does."""
+    odd = [each for each in row if not isinstance(each, str)] if isinstance(row, Mapping) else []
+    for each in odd:
+        reader.wrong(
+            place, f"has the {what} {each!r}, which is no text.", shown(each), hint=unquoted_text(each)
+        )
+    return not odd
+
+
+_PARENT = "a parameter that is defined before it, neither continuous nor context"
+
+
 def _when(reader: Reader, body: Mapping[str, Any], place: str, before: Sequence[Parameter]) -> When | None:
     if body.get("when") is None:
         return None
@@ -173,7 +191,7 @@ def _when(reader: Reader, body: Mapping[str, Any], place: str, before: Sequence[
     given = reader.object(body["when"], place)
     reader.only(given, ("parameter", "is"), place)
     parents = {each.name: each for each in before if not isinstance(each, (Context, Continuous))}
-    name = reader.choice(given, "parameter", place, list(parents))
+    name = reader.choice(given, "parameter", place, list(parents), why=_PARENT)
     values = given.get("is")
     values = list(values) if isinstance(values, (list, tuple)) else [values]
     if "is" not in given or not values:
@@ -185,7 +203,6 @@ def _when(reader: Reader, body: Mapping[str, Any], place: str, before: Sequence[
             if wrong is None and not isinstance(parent, Categorical):
                 wrong = parent.check(value)
             if wrong is not None:
-                reader.wrong(
-                    f"{place}.is", f"names {shown(value)!r}, no value of {name}.", shown(value), wrong.allowed
-                )
+                text = f"names {shown(value)!r}, no value of {name}."
+                reader.wrong(f"{place}.is", text, shown(value), wrong.allowed, wrong.hint)
     return When(name, tuple(each for each in values if isinstance(each, (str, int, float))))
