@@ -52,6 +52,8 @@ PAGE = 1000
 FORGET_SECONDS = 300.0
 #: How long Redis is left alone after it did not answer.
 AWAY_SECONDS = 1.0
+#: States of experiments that nothing is awaited of.
+_OVER = (State.COMPLETED, State.FAILED, State.CANCELLED, State.EXPIRED)
 
 
 class Janitor:
@@ -228,7 +230,7 @@ def _may_end(event: r.Event) -> bool:
         event.teaches
         or event.type == "model.trained"
         or event.type.startswith("campaign.")
-        or event.data.get("state") == State.COMPLETED
+        or event.data.get("state") in _OVER
     )
 
 

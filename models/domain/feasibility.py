@@ -72,7 +72,7 @@ def _contradict(problem: Problem) -> bool:
 
 def _proven(problem: Problem) -> bool:
     """Is every box without a point? Numbers are taken to be continuous, and a conditional one may be absent."""
-    box = {each.name: _range(each) for each in problem.planned if _is_number(each)}
+    box = _whole(problem)
     rules = [each.sum if isinstance(each, Mixture) else each for each in problem.constraints]
     bent = [name for each in rules if isinstance(each, Expression) for name in each.names]
     boxes = deque([box])
@@ -107,15 +107,18 @@ def _may_hold(rule: Linear | Expression, box: _Box) -> bool:
 
 def nowhere(problem: Problem, node: Node) -> bool:
     """Is it proven that this expression in the problem's numbers has no finite value anywhere in their ranges?"""
-    box = {each.name: _range(each) for each in problem.planned if _is_number(each)}
-    found = of(evaluate(node, box, INTERVALS))
+    found = of(evaluate(node, _whole(problem), INTERVALS))
     return found == EMPTY or found[0] == math.inf or found[1] == -math.inf
 
 
 def never_positive(problem: Problem, node: Node) -> bool:
     """Is it proven that this expression in the problem's numbers is 0 or less wherever it is a real number?"""
-    box = {each.name: _range(each) for each in problem.planned if _is_number(each)}
-    return of(evaluate(node, box, INTERVALS))[1] <= 0
+    return of(evaluate(node, _whole(problem), INTERVALS))[1] <= 0
+
+
+def _whole(problem: Problem) -> _Box:
+    """Of each number that is planned its whole range."""
+    return {each.name: _range(each) for each in problem.planned if _is_number(each)}
 
 
 def _halves(box: _Box, problem: Problem, names: list[str]) -> list[_Box]:

@@ -25,6 +25,11 @@ def values(parameter: Parameter) -> int | None:
     return None
 
 
+def endless(problem: Problem) -> bool:
+    """May a parameter take any number in a range? Then no number of runs uses its space up."""
+    return any(values(each) is None for each in factors(problem))
+
+
 def levels(parameter: Factor, wanted: int) -> int:
     """How many values of it a full factorial takes: every category, `wanted` numbers or as many as there are."""
     known = values(parameter)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from labqueue.states import State
-from labqueue.strategy import DESIGN, LEARNER, Strategy
+from labqueue.strategy import DESIGN, LEARNER, Design, Strategy
 from models.domain import records as r
-from models.domain.design_size import size
 from models.domain.replacing import replace
 from services.ports import Transaction
 
-from .shared import problem_of, strategy_of
+from . import designing
+from .shared import strategy_of
 
 #: Seconds without a word after which a learner is taken for gone: more than the lease of its work.
 SILENT = 20.0
@@ -31,7 +31,7 @@ class Asked:
 
     learner   the user's own learner; "": our workers
     campaign  as who is asked follows it: its strategy, and as its newest model the newest of who is asked
-    most      no more candidates than this at once; None: as many as are wanted
+    most      no more new candidates than this; None: as many as are wanted
     note      why our workers stand in, to be read before each reason; "" where they are meant to choose
     """
 
@@ -40,24 +40,22 @@ class Asked:
     most: int | None = None
     note: str = ""
 
-    def fill(self, wanted: int) -> int:
-        return wanted if self.most is None else min(wanted, self.most)
-
 
 def asked(tx: Transaction, campaign: r.Campaign) -> Asked:
     strategy = strategy_of(campaign)
     if strategy.method != LEARNER:
-        return Asked("", campaign)
+        return Asked("", campaign, most=designing.alone(tx, campaign, strategy))
     seat = tx.seats.get(campaign.id)
     if seat is not None and seat.name != strategy.learner:
         seat = None
-    left = 0 if seat is not None and seat.suggestions else _designing(tx, campaign, strategy)
+    left = 0 if seat is not None and seat.suggestions else designing.left(tx, campaign, strategy)
     if left > 0:
         return Asked("", _ours(tx, campaign, DESIGN), most=left)
     why = _away(tx, campaign, strategy, seat)
     if why:
         note = f"in place of the learner {strategy.learner}, {why}"
-        return Asked("", _ours(tx, campaign, strategy.fallback), note=note)
+        endless = strategy.fallback == DESIGN
+        return Asked("", _ours(tx, campaign, strategy.fallback, endless=endless), note=note)
     return Asked(
         strategy.learner, _known(campaign, tx.models.latest(campaign.id, strategy.learner, state=False))
     )
@@ -100,15 +98,6 @@ def missed(seat: r.Seat) -> bool:
     return seat.failed_at is not None and seat.seen_at is not None and seat.failed_at > seat.seen_at
 
 
-def _designing(tx: Transaction, campaign: r.Campaign, strategy: Strategy) -> int:
-    """How many points of the initial design are to come. Where constraints leave it fewer than it should have, it is
-    over with the first suggestion that brings fewer than were wanted."""
-    left = size(problem_of(campaign), strategy) - tx.experiments.drawn(campaign.id)
-    last = tx.suggestions.recent(campaign.id, 1) if left > 0 else []
-    short = last and last[0].brought < last[0].asked and not last[0].effort.get("cut")
-    return 0 if short else max(0, left)
-
-
 def _away(tx: Transaction, campaign: r.Campaign, strategy: Strategy, seat: r.Seat | None) -> str:
     """Why the learner is not asked; "" where it is."""
     now = tx.now()
@@ -131,10 +120,13 @@ def _away(tx: Transaction, campaign: r.Campaign, strategy: Strategy, seat: r.Sea
     return ""
 
 
-def _ours(tx: Transaction, campaign: r.Campaign, method: str) -> r.Campaign:
-    """As if its strategy were of a method of ours. A design needs a first point; a learner may begin from nothing."""
+def _ours(tx: Transaction, campaign: r.Campaign, method: str, *, endless: bool = False) -> r.Campaign:
+    """As if its strategy were of a method of ours. A design needs a first point; a learner may begin from nothing.
+    `endless`: of a design with points of its own all may have been run, so that another kind goes on."""
     strategy = strategy_of(campaign)
     body = {**strategy.to_json(), "method": method, "learner": "", "initial": max(1, strategy.initial)}
+    if endless:
+        body["design"] = Design().to_json()
     return replace(_known(campaign, tx.models.latest(campaign.id, state=False)), strategy=body)
 
 

@@ -73,7 +73,7 @@ def _learning(tx: Transaction, campaign: r.Campaign) -> list[Command]:
         tx.jobs.save(tx.jobs.lock(campaign.id, "train"), issued=True)
         commands.append(Command("train", campaign.id))
     suggest = tx.jobs.get(campaign.id, "suggest")
-    want = wanted(tx, campaign) if _free(suggest, now) else NOTHING
+    want = wanted(tx, campaign, who.most) if _free(suggest, now) else NOTHING
     failed = suggest.error != "" and suggest.done == campaign.data_revision
     if failed and want.fill == 0 and not _stale(suggest.issued_at, now, AT_LEISURE):
         want = NOTHING

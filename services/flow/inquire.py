@@ -43,7 +43,7 @@ def ask(
             rule = " or ".join(KINDS)
             raise InvalidError(errors=[FieldError("kind", f"must be {rule}.", kind, rule)])
         if kind == "suggest":
-            body = questions.suggestion(problem, strategy_of(campaign), request)
+            body = questions.suggestion(tx, problem, strategy_of(campaign), request)
         elif kind == "predict":
             body = questions.prediction(tx, problem, request)
         else:

@@ -50,8 +50,8 @@ def training_due(campaign: r.Campaign, job: r.Job, *, awaited: bool = False) -> 
     return campaign.data_revision > max(campaign.model_revision, job.done)
 
 
-def wanted(tx: Transaction, campaign: r.Campaign) -> Want:
-    """How many candidates the queue should get now."""
+def wanted(tx: Transaction, campaign: r.Campaign, most: int | None = None) -> Want:
+    """How many candidates the queue should get now. `most`: no more new ones than this, as of a design that ends."""
     strategy = strategy_of(campaign)
     if campaign.state != "active" or strategy.method == CALLER:
         return NOTHING
@@ -59,7 +59,8 @@ def wanted(tx: Transaction, campaign: r.Campaign) -> Want:
     if queue is None or queue.state == "draining":
         return NOTHING
     counts = tx.experiments.counts(campaign.id)
-    left = room(strategy.stop, sum(counts.get(state, 0) for state in SPENT))
+    bounds = (room(strategy.stop, sum(counts.get(state, 0) for state in SPENT)), most)
+    left = min((each for each in bounds if each is not None), default=None)
     if strategy.mode == SEQUENTIAL:
         return _one_after_the_other(tx, campaign, counts, left)
     waiting = counts.get(State.STAGED, 0) + counts.get(State.PROPOSED, 0)

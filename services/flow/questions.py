@@ -13,7 +13,7 @@ from labqueue.strategy import CALLER, DESIGN, Strategy
 from services.ports import Snapshot, Transaction
 
 from .define import SEED_LIMIT, check_together
-from .pools import Points
+from .pools import Points, texts
 
 COUNT_LIMIT = 100
 #: Points of a design alone: they cost next to nothing.
@@ -23,7 +23,9 @@ POINT_LIMIT = 10_000
 SIZE_LIMIT = 50
 
 
-def suggestion(problem: Problem, strategy: Strategy, request: Mapping[str, Any]) -> dict[str, Any]:
+def suggestion(
+    tx: Transaction, problem: Problem, strategy: Strategy, request: Mapping[str, Any]
+) -> dict[str, Any]:
     """What is kept of the question; what it changes is whole and was judged."""
     changes: dict[str, Any] = {
         name: request.get(name)
@@ -43,7 +45,7 @@ def suggestion(problem: Problem, strategy: Strategy, request: Mapping[str, Any])
         problem = Problem.from_json({**problem.to_json(), **changes["problem"]})
         body["problem"] = problem.to_json()
     if body:
-        check_together(problem, strategy)
+        check_together(problem, strategy, texts(tx, problem))
     limit = DESIGN_LIMIT if strategy.method == DESIGN else COUNT_LIMIT
     wrong, body["count"] = _whole("count", request.get("count", 1), 1, limit)
     if request.get("seed") is not None:

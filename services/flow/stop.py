@@ -9,19 +9,18 @@ from typing import Any
 from labqueue.problem import Problem
 from labqueue.problem.expression import evaluate, parse
 from labqueue.states import Outcome, State
-from labqueue.strategy import CALLER, DESIGN, LEARNER, Plateau, StopRules, Strategy
+from labqueue.strategy import CALLER, DESIGN, FILLING, LEARNER, Plateau, StopRules, Strategy
 from models.domain import design_size
 from models.domain import records as r
-from models.domain.lifecycle import IN_FLIGHT
 from models.domain.stopping import Progress, verdict
+from models.space import counts
 from services.ports import Store, Transaction
 
+from . import designing
 from .pools import features
 from .shared import problem_of, strategy_of
 from .steer import finish
 
-#: Of a design that is still being run. Held ones count for nothing: a person may take weeks to decide.
-_TO_COME = tuple(state for state in IN_FLIGHT if state is not State.HELD)
 #: Suggestions from one model and the same data that are looked through for the best gain.
 _LOOKED = 20
 
@@ -48,7 +47,9 @@ def overtime(store: Store) -> list[int]:
 
 def ends(tx: Transaction, campaign: r.Campaign, suggestion: r.Suggestion) -> bool:
     """Is the campaign (locked) over with what this suggestion, which is stored, has found? Then it is finished."""
-    reason = why(tx, campaign) or (None if _waits(tx, campaign) else _used_up(campaign, suggestion))
+    if _waits(tx, campaign):
+        return False
+    reason = _holds(tx, campaign) or _used_up(campaign, suggestion)
     if reason is not None:
         finish(tx, campaign, reason, "suggester")
     return reason is not None
@@ -57,13 +58,23 @@ def ends(tx: Transaction, campaign: r.Campaign, suggestion: r.Suggestion) -> boo
 def why(tx: Transaction, campaign: r.Campaign) -> str | None:
     """The rules that hold and what they say now; None where they let it go on, or the campaign was finished, is resumed
     and nothing was completed since: then people have time to change what ended it."""
-    if _waits(tx, campaign):
-        return None
+    return None if _waits(tx, campaign) else _holds(tx, campaign)
+
+
+def _holds(tx: Transaction, campaign: r.Campaign) -> str | None:
     strategy = strategy_of(campaign)
     rules, problem = strategy.stop, problem_of(campaign)
-    if rules == StopRules(when=rules.when):
+    reason = None
+    if rules != StopRules(when=rules.when):
+        reason = verdict(rules, problem, _progress(tx, campaign, problem, strategy))
+    return reason or _design_run(tx, campaign, strategy)
+
+
+def _design_run(tx: Transaction, campaign: r.Campaign, strategy: Strategy) -> str | None:
+    """A design that is all there is and fills a space was run; held points are waited for."""
+    if designing.alone(tx, campaign, strategy) != 0 or tx.experiments.unfinished(campaign.id):
         return None
-    return verdict(rules, problem, _progress(tx, campaign, problem, strategy))
+    return f"the design is complete: its {strategy.initial} points were run"
 
 
 def _waits(tx: Transaction, campaign: r.Campaign) -> bool:
@@ -90,7 +101,7 @@ def _progress(tx: Transaction, campaign: r.Campaign, problem: Problem, strategy:
         measured=measured,
         base=base,
         cost=None if rules.cost is None else _cost(tx, campaign, problem, strategy),
-        designing=learnt and _designing(tx, campaign, problem, strategy),
+        designing=learnt and designing.running(tx, campaign, problem, strategy),
         gain=gain,
         price=price,
         metrics=() if rules.plateau is None else _metrics(tx, campaign, problem, strategy, rules.plateau),
@@ -131,17 +142,6 @@ def price(cost: str, point: Mapping[str, Any]) -> float:
     return found if math.isfinite(found) else 0.0
 
 
-def _designing(tx: Transaction, campaign: r.Campaign, problem: Problem, strategy: Strategy) -> bool:
-    """Is there a point of the initial design to come? Where constraints leave it fewer points than it should have,
-    the first choice of a model ends it."""
-    if any(each.origin == "design" for each in tx.experiments.of_campaign(campaign.id, _TO_COME)):
-        return True
-    if tx.experiments.drawn(campaign.id) >= design_size.size(problem, strategy):
-        return False
-    every = tx.experiments.of_campaign(campaign.id, tuple(State))
-    return not any(each.origin == "suggester" for each in every)
-
-
 def _base(
     tx: Transaction,
     campaign: r.Campaign,
@@ -153,7 +153,7 @@ def _base(
     and a caller choose from the first experiment on: of theirs, none."""
     if strategy.method in (DESIGN, CALLER):
         return 0
-    if _designing(tx, campaign, problem, strategy):
+    if designing.running(tx, campaign, problem, strategy):
         return len(rows)
     every = tx.experiments.of_campaign(campaign.id, tuple(State))
     drawn = {each.id for each in every if each.origin == "design"}
@@ -207,9 +207,11 @@ def _used_up(campaign: r.Campaign, suggestion: r.Suggestion) -> str | None:
         return None
     if suggestion.effort.get("cut"):
         return None
-    problem = problem_of(campaign)
-    if strategy_of(campaign).method == "design":
+    problem, strategy = problem_of(campaign), strategy_of(campaign)
+    if strategy.method == DESIGN and strategy.design.kind not in FILLING:
         return "the design is complete: all of its points were run"
     if problem.pool is not None:
         return f"the pool is used up: of its {problem.pool.rows} rows none is left to be run"
+    if counts.endless(problem):
+        return "no further point was found: the constraints leave next to nothing that was not run"
     return "the space is used up: no point is left that was not run"

@@ -98,8 +98,7 @@ def take(tx: Transaction, campaign_id: int, holder: str, device: Device) -> Plan
     who = asked(tx, campaign)
     if who.learner:
         return None
-    campaign, want = who.campaign, wanted(tx, who.campaign)
-    want = replace(want, fill=who.fill(want.fill))
+    campaign, want = who.campaign, wanted(tx, who.campaign, who.most)
     if want == NOTHING:
         return None
     again = job.revision == campaign.data_revision

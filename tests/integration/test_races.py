@@ -103,7 +103,7 @@ def test_a_claim_and_a_superseding_never_both_get_an_experiment(lab: Lab) -> Non
 
 
 def test_two_suggesters_at_once_stage_once(lab: Lab) -> None:
-    campaign = lab.campaign(method="design", depth=5)
+    campaign = lab.campaign(method="design", initial=100, depth=5)
     for turn in range(20):
 
         def suggester(holder: str) -> Callable[[], tuple[int, ...]]:

@@ -52,7 +52,7 @@ def test_every_live_instrument_finds_its_next_one(lab: Lab) -> None:
 
 
 def test_an_instrument_that_asks_for_a_plate_finds_one(lab: Lab) -> None:
-    campaign = lab.campaign(method="design")
+    campaign = lab.campaign(method="design", initial=24)
     assert lab.claim("reader", max=24, min=24, within=0).assignments == ()
     assert len(lab.suggest(campaign)) == 24
     assert len(lab.claim("reader", max=24, min=24).assignments) == 24
@@ -69,7 +69,7 @@ def test_short_runs_and_a_slow_model_need_more(lab: Lab) -> None:
 
 
 def test_campaigns_that_feed_one_queue_share_its_instruments(lab: Lab) -> None:
-    campaigns = [lab.campaign(name, method="design") for name in ("snar", "other")]
+    campaigns = [lab.campaign(name, method="design", initial=20) for name in ("snar", "other")]
     lab.suggest(campaigns[0])
     for _ in range(3):
         run_one(lab, 60)

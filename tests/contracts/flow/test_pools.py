@@ -223,6 +223,9 @@ def test_a_column_of_texts_is_no_price(lab: Lab) -> None:
         define.change_strategy(lab.store, campaign.name, wanted, "", PERSON)
     with pytest.raises(InvalidError, match="solvent, which is a column of texts"):
         edit.change_problem(lab.store, campaign.name, campaign.problem, "", PERSON, strategy=wanted)
+    question = {"strategy": {"method": "bayesian", "cost": "solvent"}}
+    with pytest.raises(InvalidError, match="solvent, which is a column of texts"):
+        inquire.ask(lab.store, lab.ids, campaign.name, "suggest", question, PERSON)
 
 
 def test_rows_that_were_run_elsewhere(lab: Lab) -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from flow_lab import OUTPUTS, PERSON, PROBLEM, Lab, point
+from flow_lab import OUTPUTS, PERSON, Lab
 
-from labqueue.errors import ConflictError, InvalidError, NotFoundError
+from labqueue.errors import InvalidError
 from labqueue.states import State, Verdict
 from services.flow import report, review, steer
 
@@ -210,112 +210,12 @@ def test_extra_outputs_are_kept_beside_and_reported(lab: Lab) -> None:
     assert stored.outputs == OUTPUTS and lab.values(1) == OUTPUTS
 
 
-def test_what_came_instead_of_outputs_is_why_it_is_held(lab: Lab) -> None:
-    lab.campaign()
-    lab.stage_one()
-    text = "The function returned 3.0 instead of {output: number}."
-    recorded = lab.report(1, {}, lease=lab.take().lease, comment=text)
-    assert recorded.verdict == "held" and text in recorded.message
-    assert text in lab.experiment(1).held_reason and lab.results(1)[0].comment == text
-
-
-BAD: dict[str, tuple[dict[str, Any], str]] = {
-    "missing": ({"outputs": {"yield": 0.5}}, "purity: is missing."),
-    "misspelt": ({"outputs": {"yield": 0.5, "purty": 98.0}}, "What came instead: purty."),
-    "text": ({"outputs": {"yield": "high", "purity": 1.0}}, "yield: is not a finite number."),
-    "nan": ({"outputs": {"yield": float("nan"), "purity": 1.0}}, "yield: is not a finite number."),
-    "infinity": ({"outputs": {"yield": float("-inf"), "purity": 1.0}}, "yield: is not a finite number."),
-    "huge": ({"outputs": {"yield": 10**400, "purity": 1.0}}, "yield: is not a finite number."),
-    "truth": ({"outputs": {"yield": True, "purity": 1.0}}, "yield: is not a finite number."),
-    "noise": ({"noise": {"yield": -1.0}}, "noise.yield: is not a standard deviation"),
-    "noise of none": ({"noise": {"colour": 1.0}}, "noise.colour: is not a standard deviation"),
-    "actual": ({"actual": {"presure": 1.0}}, "actual.presure: is no parameter."),
-    "actual text": ({"actual": {"temperature": "hot"}}, "actual.temperature: is not a finite number."),
-    "actual category": ({"actual": {"solvent": "wine"}}, "actual.solvent: is not one of"),
-    "actual nan": ({"actual": {"temperature": float("nan")}}, "actual.temperature"),
-    "outstanding": ({"outputs": OUTPUTS, "outstanding": ("colour",)}, "colour, which is no output"),
-    "outcome": ({"outcome": "splendid"}, "outcome: is not one of measured, infeasible, suspect."),
-}
-
-
-@pytest.mark.parametrize("fault", BAD)
-def test_a_result_that_cannot_be_used_is_kept_raw_and_holds_its_experiment(lab: Lab, fault: str) -> None:
-    bad, words = BAD[fault]
-    lab.campaign()
-    lab.stage_one()
-    held = lab.take()
-    recorded = lab.report(1, lease=held.lease, **{"outputs": OUTPUTS, **bad})
-    assert (recorded.verdict, recorded.state) == ("held", State.HELD)
-    assert recorded.errors and words in recorded.message
-    experiment = lab.experiment(1)
-    assert words in experiment.held_reason and experiment.attempt is None
-    assert lab.attempt(held).end == "completed"
-    assert lab.instrument().blocked_by is None, "it did its part"
-    stored = lab.results(1)[0]
-    assert stored.verdict == "held" and stored.body["outcome"] == bad.get("outcome", "measured")
-    assert stored.outputs == {} and lab.values(1) == {} and lab.training() == []
-    again = lab.report(1, id=recorded.id, lease=held.lease, **{"outputs": OUTPUTS, **bad})
-    assert again.verdict == "held" and len(lab.results(1)) == 1
-
-
 def test_letters_that_no_database_keeps_lose_nothing(lab: Lab) -> None:
     lab.campaign()
     lab.stage_one()
     recorded = lab.report(1, {**OUTPUTS, "a\0b": 1.0}, comment="half \ud800 of a letter \0")
     assert recorded.verdict == "accepted"
     assert lab.results(1)[0].comment == "half ? of a letter \ufffd"
-
-
-def test_a_person_completes_what_was_held(lab: Lab) -> None:
-    lab.campaign()
-    lab.stage_one()
-    lab.report(1, {"yield": 0.5, "purty": 98.0})
-    given = lab.result(1, comment="a typing error")
-    done = report.complete_held(lab.store, lab.ids, 1, given, "checked", PERSON)
-    assert (done.verdict, done.state) == ("accepted", State.COMPLETED)
-    assert lab.experiment(1).held_reason == ""
-    assert lab.results(1)[1].comment == "a typing error (checked)"
-    again = report.complete_held(lab.store, lab.ids, 1, given, "checked", PERSON)
-    assert again.verdict == "duplicate", "twice is once"
-
-
-def test_only_a_held_one_is_decided_about(lab: Lab) -> None:
-    lab.campaign()
-    lab.stage_one()
-    with pytest.raises(ConflictError, match="is staged, not held"):
-        report.complete_held(lab.store, lab.ids, 1, lab.result(1), "", PERSON)
-    with pytest.raises(NotFoundError):
-        report.complete_held(lab.store, lab.ids, 99, lab.result(99), "", PERSON)
-
-
-def test_a_bad_result_from_elsewhere_does_not_stop_the_holder(lab: Lab) -> None:
-    lab.campaign()
-    lab.stage_one()
-    held = lab.take()
-    recorded = lab.report(1, {"yield": "?"}, actor=PERSON)
-    assert (recorded.verdict, recorded.state) == ("held", State.LEASED)
-    assert lab.beat(held.lease).state == "live"
-    assert lab.complete(held).state is State.COMPLETED
-
-
-def test_a_bad_result_of_a_silent_holder_ends_its_run(lab: Lab) -> None:
-    lab.campaign()
-    lab.stage_one()
-    held = lab.take()
-    lab.lose(held)
-    recorded = lab.report(1, {"yield": "?"}, lease=held.lease)
-    assert (recorded.verdict, recorded.state) == ("held", State.HELD)
-    assert not lab.attempt(held).live and lab.instrument().blocked_by is None
-    assert "is not a finite number" in lab.experiment(1).held_reason
-
-
-def test_a_bad_result_leaves_a_finished_experiment_finished(lab: Lab) -> None:
-    lab.campaign()
-    lab.stage_one()
-    lab.report(1)
-    odd = lab.report(1, {"yield": "?"})
-    assert (odd.verdict, odd.state) == ("held", State.COMPLETED)
-    assert lab.values(1) == OUTPUTS
 
 
 LATE = {
@@ -422,83 +322,6 @@ def test_one_batch_may_hold_several_results_of_one_experiment(lab: Lab) -> None:
 def test_a_batch_of_results_has_limits(lab: Lab, count: int) -> None:
     with pytest.raises(InvalidError, match="must be 1 to 500 results"):
         report.report(lab.store, lab.ids, [lab.result(1)] * count, PERSON)
-
-
-def test_experiments_that_were_run_elsewhere_become_experiments(lab: Lab) -> None:
-    lab.campaign()
-    lab.stage_one()
-    given = [
-        lab.result(None, parameters=point(7), comment="from the notebook"),
-        lab.result(None, {"yield": 0.3}, parameters=point(8), outstanding=("purity",)),
-        lab.result(None, {}, parameters=point(9), outcome="infeasible"),
-        lab.result(None, parameters={**point(10), "temperature": "hot"}),
-        lab.result(None, {"yield": "?"}, parameters=point(11)),
-    ]
-    recorded = report.report_elsewhere(lab.store, lab.ids, "snar", given, PERSON)
-    assert [each.verdict for each in recorded] == ["accepted", "accepted", "accepted", "held", "held"]
-    assert [each.state for each in recorded] == [
-        State.COMPLETED,
-        State.PARTIAL,
-        State.COMPLETED,
-        None,
-        State.HELD,
-    ]
-    assert recorded[3].errors[0].field == "temperature"
-    first = recorded[0].experiment
-    assert first is not None
-    made = lab.experiment(first)
-    assert (made.code, made.planned, made.origin, made.reason) == (
-        "snar-2",
-        point(7),
-        "person",
-        "run elsewhere",
-    )
-    assert len(lab.training()) == 3
-    assert lab.stage_one().code == "snar-6", "no number twice"
-    again = report.report_elsewhere(lab.store, lab.ids, "snar", given, PERSON)
-    assert [each.verdict for each in again] == ["duplicate", "duplicate", "duplicate", "held", "held"]
-    assert [each.experiment for each in again] == [each.experiment for each in recorded]
-    assert again[0].state is State.COMPLETED
-
-
-def test_what_was_run_outside_of_what_may_be_planned_is_learnt_from_and_named(lab: Lab) -> None:
-    rule = {"coefficients": {"temperature": 1, "minutes": 1}, "operator": "<=", "bound": 125}
-    lab.campaign(problem={**PROBLEM, "constraints": [rule]})
-    runs = [
-        {"temperature": 119.0, "minutes": 50, "solvent": "water"},
-        {"temperature": 131.5, "minutes": 2.5, "solvent": "toluene"},
-        {"temperature": 119.0, "minutes": 5, "solvent": "benzene"},
-    ]
-    given = [lab.result(None, parameters=each) for each in runs]
-    recorded = report.report_elsewhere(lab.store, lab.ids, "snar", given, PERSON)
-    assert [each.verdict for each in recorded] == ["accepted", "accepted", "held"]
-    assert "119" not in recorded[0].message and "125" in recorded[0].message
-    assert all(word in recorded[1].message for word in ("temperature is outside 20 to 120", "minutes"))
-    assert recorded[2].errors[0].field == "solvent"
-    (odd,) = report.report_elsewhere(
-        lab.store, lab.ids, "snar", [lab.result(None, {"yield": "?"}, parameters=runs[1])], PERSON
-    )
-    assert odd.verdict == "held" and "Taken" in recorded[1].message and "Taken" not in odd.message
-    assert [each.parameters for each in lab.training()] == runs[:2], "where it was measured"
-    with pytest.raises(InvalidError):
-        lab.stage(runs[:1])
-
-
-def test_the_same_run_elsewhere_twice_in_one_batch_is_one(lab: Lab) -> None:
-    lab.campaign()
-    good = lab.result(None, parameters=point(7))
-    bad = lab.result(None, parameters={"temperature": 500})
-    recorded = report.report_elsewhere(lab.store, lab.ids, "snar", [good, good, bad, bad], PERSON)
-    assert [each.verdict for each in recorded] == ["accepted", "duplicate", "held", "held"]
-    assert lab.states() == {State.COMPLETED: 1}
-
-
-def test_opaque_items_run_elsewhere(lab: Lab) -> None:
-    lab.campaign(problem={"opaque": True, "outputs": [{"name": "yield"}]})
-    given = lab.result(None, {"yield": 0.4}, parameters={"smiles": "CCO"})
-    recorded = report.report_elsewhere(lab.store, lab.ids, "snar", [given], PERSON)[0]
-    assert recorded.experiment is not None
-    assert lab.experiment(recorded.experiment).payload == {"smiles": "CCO"}
 
 
 def test_a_result_for_a_held_one_that_ran_again_elsewhere(lab: Lab) -> None:

@@ -265,8 +265,8 @@ def test_a_metric_that_is_no_number_is_no_plateau(lab: Lab) -> None:
 # What is used up
 
 
-def test_a_design_that_is_complete_ends_it(lab: Lab) -> None:
-    campaign = lab.campaign(method="design", depth=2)
+def test_a_design_with_points_of_its_own_ends_it(lab: Lab) -> None:
+    campaign = lab.campaign(method="design", depth=2, design="full_factorial")
     lab.learner.most = 1
     lab.suggest(campaign)
     lab.learner.most = 0
@@ -291,6 +291,16 @@ def test_a_used_up_space_ends_it_when_nothing_is_in_flight(lab: Lab) -> None:
     lab.complete(first)
     lab.number()
     lab.train(campaign)
+    assert lab.suggest(campaign) == []
+    nothing = "no further point was found: the constraints leave next to nothing that was not run"
+    assert lab.known().reason == nothing, "a temperature may be any number"
+
+
+def test_a_space_that_is_used_up_ends_it(lab: Lab) -> None:
+    steps = {"name": "x", "kind": "integer", "low": 1, "high": 3}
+    problem = {"parameters": [steps], "outputs": [{"name": "y"}], "objectives": [{"output": "y"}]}
+    campaign = lab.campaign(problem=problem, method="bayesian", depth=2)
+    lab.learner.most = 0
     assert lab.suggest(campaign) == []
     assert lab.known().reason == "the space is used up: no point is left that was not run"
 
