@@ -8,12 +8,12 @@ cell is unclear.
 from __future__ import annotations
 
 import csv
-import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from labqueue.errors import FieldError, InvalidError
+from labqueue.parse import SIZE_LIMIT
 
 ROW_LIMIT, COLUMN_LIMIT, CELL_LIMIT = 20_000, 2_000, 10_000
 DELIMITERS = (",", ";", "\t")
@@ -51,8 +51,8 @@ class Sheet:
     def number(self, text: str) -> float:
         """Raises Unclear, with what it may be."""
         found = self._number(text.strip())
-        if not math.isfinite(found):
-            raise Unclear(f"{text[:40]!r} is too large")
+        if not abs(found) <= SIZE_LIMIT:
+            raise Unclear(f"{text[:40]!r} is too large: numbers reach {SIZE_LIMIT:g}")
         return found
 
     def _number(self, text: str) -> float:

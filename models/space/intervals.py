@@ -58,7 +58,12 @@ def _times(a: Interval, b: Interval) -> Interval:
 
 def _over(a: Interval, b: Interval) -> Interval:
     if b[0] <= 0 <= b[1]:
-        return EMPTY if a == b == (0.0, 0.0) else EVERYTHING
+        if a == b == (0.0, 0.0):
+            return EMPTY
+        if b == (0.0, 0.0) and (a[0] > 0 or a[1] < 0):  # as IEEE 754 has it
+            end = math.copysign(math.inf, a[0]) * math.copysign(1.0, b[0])
+            return end, end
+        return EVERYTHING
     return _span([0.0 if math.isinf(y) else x / y for x in a for y in b])
 
 

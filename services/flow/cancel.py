@@ -10,8 +10,8 @@ from models.domain import records as r
 from services.ports import Store
 
 from .placing import withdraw
-from .renew import unblock
 from .shared import changed, experiment_of
+from .tally import unblock
 
 
 def cancel(store: Store, experiment_id: int, reason: str, actor: str) -> r.Experiment:

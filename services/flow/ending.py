@@ -15,8 +15,8 @@ from models.domain import records as r
 from services.ports import Ids, Transaction
 
 from .placing import withdraw
-from .renew import unblock
 from .shared import changed, queue_of
+from .tally import unblock
 
 
 def take_back_in(

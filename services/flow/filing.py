@@ -10,7 +10,7 @@ from uuid import UUID
 from labqueue.errors import FieldError, LeaseLostError
 from labqueue.problem import Problem
 from labqueue.states import Outcome, State, Verdict
-from models.domain import breaker, leasing
+from models.domain import leasing
 from models.domain import records as r
 from models.domain.lifecycle import move
 from models.domain.recording import Judgement, judge
@@ -18,8 +18,8 @@ from models.domain.replacing import replace
 from services.ports import Ids, Transaction
 
 from .placing import withdraw as withdraw_from_subscribers
-from .renew import unblock
 from .shared import changed, fingerprint, needed, problem_at, problem_of
+from .tally import count_failure, count_success, unblock
 
 COMMENT_SHOWN = 500  # letters of a comment where it is told why an experiment is held
 
@@ -275,7 +275,9 @@ def _move(desk: Desk, experiment: r.Experiment, result: r.Result, found: Judgeme
         if holder.silent:  # only then may its instrument wait for a decision about it
             desk.instruments.append(unblock(holder.instrument, experiment.id))
     if own and holder is not None and found.verdict is Verdict.ACCEPTED:
-        desk.instruments.append(_succeeded(holder.instrument))
+        desk.instruments.append(count_success(holder.instrument))
+    elif own and holder is not None and found.errors:
+        desk.instruments.append(count_failure(holder.instrument, found.message))
     if before.state is State.STAGED and experiment.state is not State.STAGED:
         desk.withdrawn.append(experiment)
     if experiment != before:
@@ -320,15 +322,6 @@ def _event(desk: Desk, experiment: r.Experiment, result: r.Result, found: Judgem
 def plain(value: Any) -> float | str:
     """A checked value of an output as it is shown: a number, or a label."""
     return value if isinstance(value, str) else float(value)
-
-
-def _succeeded(name: str) -> Callable[[Transaction], None]:
-    def act(tx: Transaction) -> None:
-        seen = tx.instruments.get(name)
-        if seen is not None and seen.failures:
-            tx.instruments.save(breaker.succeeded(tx.instruments.lock(name)))
-
-    return act
 
 
 def _outcome(given: Report) -> tuple[Outcome, list[FieldError]]:

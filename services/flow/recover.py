@@ -12,8 +12,8 @@ from models.domain.lifecycle import move
 from services.ports import Store
 
 from .placing import come_back, withdraw
-from .renew import block
 from .shared import changed
+from .tally import block
 
 #: No API process said that it lives for this long (each does every second): holders could not be heard, so nobody
 #: loses a lease.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labqueue.errors import ConflictError
 from labqueue.states import State
-from models.domain import breaker, leasing
+from models.domain import leasing
 from models.domain import records as r
-from services.ports import Store, Transaction
+from services.ports import Store
 
-from .renew import Answer, Changes, Judge, each_held, lease_event, unblock
+from .renew import Answer, Changes, Judge, each_held, lease_event
+from .tally import count_failure, unblock
 
 REASON_LIMIT = 2000
 
@@ -59,7 +60,7 @@ def fail(store: Store, items: Sequence[EndItem]) -> list[Answer]:
                 "failed" if experiment.state is State.FAILED else "attempt_failed",
                 reason,
             )
-            changes.instruments.append(_count_failure(attempt.instrument, reason))
+            changes.instruments.append(count_failure(attempt.instrument, reason))
 
         return fail_one
 
@@ -87,15 +88,3 @@ def _put(changes: Changes, experiment: r.Experiment, attempt: r.Attempt, kind: s
     changes.events.append(lease_event(kind, experiment, attempt, reason=reason[:REASON_LIMIT]))
     if experiment.state is State.STAGED:
         changes.back.append(experiment.id)
-
-
-def _count_failure(name: str, reason: str) -> Callable[[Transaction], None]:
-    def act(tx: Transaction) -> None:
-        before = tx.instruments.lock(name)
-        after = breaker.failed(before, reason)
-        tx.instruments.save(after)
-        if after.state != before.state:
-            data = {"reason": after.reason}
-            tx.events.add([r.Event("instrument.paused", "labqueue", instrument=name, data=data)])
-
-    return act

@@ -18,6 +18,7 @@ from services.ports import Store, Transaction
 from .claim import SEEN_EVERY, Probe, probing
 from .placing import come_back
 from .shared import changed
+from .tally import block, unblock
 
 NOTE_LIMIT = 2000
 PROBE_ANSWERS = ("running", "done", "never_ran", "unknown")
@@ -216,33 +217,6 @@ def answer_probe(store: Store, items: Sequence[ProbeItem]) -> list[Answer]:
         return answer
 
     return each_held(store, [item.lease for item in items], [judge(item) for item in items])
-
-
-def block(instrument: str, experiment_id: int) -> Callable[[Transaction], None]:
-    def act(tx: Transaction) -> None:
-        held = tx.instruments.lock(instrument)
-        tx.instruments.save(replace(held, blocked_by=held.blocked_by or experiment_id))
-
-    return act
-
-
-def unblock(instrument: str, experiment_id: int) -> Callable[[Transaction], None]:
-    """If it was this experiment that the instrument waited for."""
-
-    def act(tx: Transaction) -> None:
-        seen = tx.instruments.get(instrument)
-        if seen is None or seen.blocked_by != experiment_id:
-            return
-        # With several runs at once another one may wait for a decision, too.
-        held = [
-            each.experiment_id
-            for each in tx.attempts.live_of(instrument)
-            if each.silent and not each.probing and each.experiment_id != experiment_id
-        ]
-        blocked_by = held[0] if held else None
-        tx.instruments.save(replace(tx.instruments.lock(instrument), blocked_by=blocked_by))
-
-    return act
 
 
 def _resume(changes: Changes, experiment: r.Experiment, attempt: r.Attempt) -> None:

@@ -12,9 +12,9 @@ from models.domain.lifecycle import move
 from services.ports import Store, Transaction
 
 from .placing import come_back
-from .renew import unblock
 from .shared import campaign_of, changed, experiment_of
 from .stage import PRIORITY_LIMIT
+from .tally import unblock
 
 
 def approve(store: Store, experiment_id: int, actor: str) -> r.Experiment:

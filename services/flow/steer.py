@@ -21,7 +21,8 @@ def pause_campaign(store: Store, name: str, reason: str, actor: str) -> r.Campai
 
 
 def resume_campaign(store: Store, name: str, reason: str, actor: str) -> r.Campaign:
-    """A finished campaign can be resumed too, with more to do."""
+    """A finished campaign can be resumed too, with more to do; it says what it had finished for, which may hold
+    still."""
     return _turn(store, name, "active", "", actor)
 
 
@@ -59,6 +60,7 @@ def _turn(store: Store, name: str, state: str, reason: str, actor: str) -> r.Cam
         if before == "finished":
             # The queue's virtual time went on without it: it owes nothing. And what ended it holds still.
             completed = tx.experiments.counts(campaign.id).get(State.COMPLETED, 0)
+            reason = f"resumed; it had finished: {campaign.reason}"
             campaign = replace(campaign, finish_tag=0.0, resumed_completed=completed)
         campaign = replace(campaign, state=state, reason=reason, finished_at=None)
         tx.campaigns.save(campaign)

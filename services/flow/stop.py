@@ -90,7 +90,7 @@ def _progress(tx: Transaction, campaign: r.Campaign, problem: Problem, strategy:
     base = 0
     if rules.target is not None or rules.no_improvement is not None:
         rows = tx.results.training(campaign.id, campaign.data_revision)
-        rows.sort(key=lambda row: row.revision)
+        rows = _of_this_problem(tx, campaign, problem, sorted(rows, key=lambda row: row.revision))
         measured = [None if row.outcome is Outcome.INFEASIBLE else row.outputs for row in rows]
         base = 0 if rules.no_improvement is None else _base(tx, campaign, problem, strategy, rows)
     learnt = rules.gain is not None or rules.plateau is not None
@@ -142,6 +142,17 @@ def price(cost: str, point: Mapping[str, Any]) -> float:
     return found if math.isfinite(found) else 0.0
 
 
+def _of_this_problem(
+    tx: Transaction, campaign: r.Campaign, problem: Problem, rows: Sequence[r.TrainingRow]
+) -> list[r.TrainingRow]:
+    """Those at points that may still be planned: what an edit put out of reach is no longer to be improved on."""
+    if campaign.problem_version == 1 or problem.opaque:
+        return list(rows)
+    every = tx.experiments.of_campaign(campaign.id, tuple(State))
+    inside = {each.id for each in every if each.planned and not problem.check_point(each.planned)}
+    return [row for row in rows if row.experiment_id in inside]
+
+
 def _base(
     tx: Transaction,
     campaign: r.Campaign,
@@ -149,23 +160,29 @@ def _base(
     strategy: Strategy,
     rows: Sequence[r.TrainingRow],
 ) -> int:
-    """How many of these rows, which are in their order, came in until the initial design was complete. A design alone
-    and a caller choose from the first experiment on: of theirs, none."""
-    if strategy.method in (DESIGN, CALLER):
-        return 0
-    if designing.running(tx, campaign, problem, strategy):
+    """How many of these rows, which are in their order, came in until the initial design was complete and what was
+    staged before the last edit of the problem was run. A design alone and a caller choose from the first
+    experiment on: theirs has no design to wait for."""
+    alone = strategy.method in (DESIGN, CALLER)
+    if not alone and designing.running(tx, campaign, problem, strategy):
         return len(rows)
     every = tx.experiments.of_campaign(campaign.id, tuple(State))
-    drawn = {each.id for each in every if each.origin == "design"}
-    return max((place for place, row in enumerate(rows, 1) if row.experiment_id in drawn), default=0)
+    before = {
+        each.id
+        for each in every
+        if each.problem_version < campaign.problem_version or (each.origin == "design" and not alone)
+    }
+    return max((place for place, row in enumerate(rows, 1) if row.experiment_id in before), default=0)
 
 
 def _gain(
     tx: Transaction, campaign: r.Campaign, problem: Problem, strategy: Strategy
 ) -> tuple[float | None, float | None]:
     """The most that the newest model expected of a candidate, and what that candidate costs. A suggestion that only
-    filled up expects less: it came after those that were staged before it."""
-    found = [each for each in tx.suggestions.recent(campaign.id, _LOOKED) if each.gain is not None]
+    filled up expects less: it came after those that were staged before it. Who stands in for a learner says nothing
+    of what that one expects."""
+    recent = tx.suggestions.recent(campaign.id, _LOOKED)
+    found = [each for each in recent if each.gain is not None and not each.instead]
     same = [
         each
         for each in found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Any
 
 import learners_for_tests
 import pytest
+from adapters_for_tests import read_diary
 from servers import Servers
 from whole import Whole, whole
 from whole_lab import Lab
@@ -58,9 +58,7 @@ class Own:
         hold.unlink()
 
     def count(self, what: str) -> int:
-        diary = self.folder / "diary"
-        lines = [json.loads(each) for each in diary.read_text().splitlines()] if diary.exists() else []
-        return len([each for each in lines if each.get("what") == what])
+        return len([each for each in read_diary(self.folder / "diary") if each["what"] == what])
 
     def end(self) -> None:
         assert self._process is not None

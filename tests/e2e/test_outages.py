@@ -39,10 +39,12 @@ def test_our_downtime_of_five_leases_costs_none_of_twenty_runs_anything(own: Who
         own.until(lambda: time.monotonic() - began >= 5 * lease, "five leases are over")
         own.until(lambda: len(it.diary("ended")) == 10, "what was to end has ended")
     it.reaches("completed", *(each["experiment"] for each in it.diary("ended")))
-    [outage] = own.until(
-        lambda: own.rows("SELECT data FROM events WHERE type = 'server.outage'"), "it is seen"
+    outages = "SELECT data FROM events WHERE type = 'server.outage'"
+    # On a busy machine there may be shorter ones beside it.
+    own.until(
+        lambda: any(each["data"]["seconds"] >= 5 * lease for each in own.rows(outages)),
+        "it is seen, as long as it was",
     )
-    assert outage["data"]["seconds"] >= 5 * lease
     [latest] = own.rows("SELECT max(deadline) AS deadline FROM attempts WHERE state <> 'ended'")
     own.until(
         lambda: own.one("SELECT min(deadline) > %s FROM attempts WHERE state <> 'ended'", latest["deadline"]),

@@ -71,6 +71,7 @@ def test_the_instrument_and_the_campaign_of_the_readme(everything: Whole, tmp_pa
         assert instrument.wait(60) == 0, (tmp_path / "log").read_text()
     finally:
         instrument.kill()
+        instrument.wait()
 
     status, show, results = (said(line) for line in look)
     assert status.startswith("Nothing needs a person.") and "reactor-1" in status

@@ -100,6 +100,7 @@ def test_a_program_of_the_page_serves(
         assert adapter.wait(PATIENCE) == 0, log.read_text()
     finally:
         adapter.kill()
+        adapter.wait()
     assert sorted(each.body["experiment"] for each in server.results) == sorted(staged)
     for each in server.results:
         assert (each.verdict, each.body["outputs"]) == ("accepted", pytest.approx(outputs))

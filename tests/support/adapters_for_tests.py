@@ -137,10 +137,11 @@ class Cluster(Device):
 
 
 def read_diary(path: Path) -> Iterator[dict[str, Any]]:
-    """What the devices wrote, in the order of writing."""
+    """What was written, in the order of writing; a line that is only half there yet is left out."""
     if path.exists():
-        for line in path.read_text().splitlines():
-            yield json.loads(line)
+        for line in path.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                yield json.loads(line)
 
 
 def _never_start() -> None:

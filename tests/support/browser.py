@@ -140,8 +140,11 @@ def page(folder: Path, width: int = 1500, height: int = 1400) -> Iterator[Page]:
             assert process.poll() is None and time.monotonic() < deadline, "Chromium did not start"
             time.sleep(0.05)
         address = f"http://127.0.0.1:{port.read_text().splitlines()[0]}/json/list"
-        with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
-            tabs = [each for each in json.load(answer) if each["type"] == "page"]
+        tabs: list[Any] = []
+        while not tabs:  # it listens before its first tab is there
+            assert time.monotonic() < deadline, "Chromium has no page"
+            with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
+                tabs = [each for each in json.load(answer) if each["type"] == "page"]
         with connect(tabs[0]["webSocketDebuggerUrl"], max_size=64 << 20) as socket:
             yield Page(socket)
     finally:

@@ -142,7 +142,7 @@ class Part:
         self.process.kill()
         self.process.wait()
 
-    def terminate(self, seconds: float = 30.0) -> int:
+    def terminate(self, seconds: float = PATIENCE) -> int:
         self.process.terminate()
         return self.process.wait(seconds)
 

@@ -101,7 +101,7 @@ class Whole:
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         with (
-            psycopg.connect(self.stack.settings.database, autocommit=True, connect_timeout=5) as database,
+            psycopg.connect(self.stack.settings.database, autocommit=True, connect_timeout=30) as database,
             database.cursor(row_factory=dict_row) as cursor,
         ):
             return cursor.execute(sql.encode(), values).fetchall()
@@ -181,9 +181,9 @@ class Adapter:
     def stop(self) -> dict[str, int]:
         """Asks it to stop, and returns what it says that it did."""
         self.process.terminate()
-        text = self.says("served {")
+        self.says("served {")
         self.process.wait(60)
-        served: dict[str, int] = json.loads(text.rpartition("served ")[2])
+        served: dict[str, int] = json.loads(self.text.rpartition("served ")[2])
         return served
 
     def told(self) -> list[Entry]:

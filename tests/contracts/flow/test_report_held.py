@@ -21,6 +21,29 @@ def test_what_came_instead_of_outputs_is_why_it_is_held(lab: Lab) -> None:
     assert text in lab.experiment(1).held_reason and lab.results(1)[0].comment == text
 
 
+def test_an_instrument_whose_results_cannot_be_used_is_paused(lab: Lab) -> None:
+    lab.campaign()
+    lab.stage(9)
+    for _ in range(2):
+        lab.report(None, {"yield": "?"}, lease=lab.take().lease)
+    lab.complete(lab.take())
+    for _ in range(3):
+        lab.report(None, {"yield": "?"}, lease=lab.take().lease)
+    refused = lab.claim()
+    assert refused.assignments == () and refused.reason is not None
+    assert refused.reason.startswith("instrument hplc is paused: 3 failed runs in a row, the last: ")
+    assert "yield: is not a finite number" in refused.reason
+    assert lab.events("instrument.paused") and lab.claim("reader").assignments, "others go on"
+
+
+def test_a_bad_result_that_a_person_sends_says_nothing_of_the_instrument(lab: Lab) -> None:
+    lab.campaign()
+    for number in range(1, 5):
+        lab.stage_one()
+        lab.report(number, {"yield": "?"}, actor=PERSON)
+    assert lab.claim().assignments == () and not lab.events("instrument.paused")
+
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "missing": ({"outputs": {"yield": 0.5}}, "purity: is missing."),
     "misspelt": ({"outputs": {"yield": 0.5, "purty": 98.0}}, "What came instead: purty."),

@@ -110,6 +110,7 @@ def test_a_finished_campaign_can_be_resumed_but_not_paused(lab: Lab) -> None:
         steer.pause_campaign(lab.store, "snar", "", PERSON)
     again = steer.resume_campaign(lab.store, "snar", "", PERSON)
     assert (again.state, again.finished_at) == ("active", None)
+    assert again.reason == "resumed; it had finished: enough"
     lab.stage_one()
     assert len(lab.claim(max=9).assignments) == 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flow_lab import PERSON, Lab, point
+from flow_lab import PERSON, PROBLEM, Lab, point
 from learning_lab import modelled, relearn, run_all
 
 from labqueue.states import State
@@ -131,6 +131,39 @@ def test_a_design_alone_may_improve_nothing(lab: Lab) -> None:
         assert check(lab, campaign) is None
     run(lab, 0.1)
     assert check(lab, campaign) == "no improvement in the last 2 experiments"
+
+
+def test_what_an_edit_put_out_of_reach_is_no_longer_to_be_improved_on(lab: Lab) -> None:
+    campaign = lab.campaign(stop={"no_improvement": 2})
+    first, _, last = lab.stage([{**point(1), "temperature": each} for each in (110.0, 30.0, 20.0)])
+    lab.report(first.id, {"yield": 0.9, "purity": 1.0})
+    lab.report(lab.stage([point(5)])[0].id, {"yield": 0.1, "purity": 1.0})
+    assert check(lab, campaign) is None
+    cold = {**PROBLEM["parameters"][0], "high": 100}
+    edit.change_problem(
+        lab.store, "snar", {**PROBLEM, "parameters": [cold, *PROBLEM["parameters"][1:]]}, "the seal", PERSON
+    )
+    for number, score in ((11, 0.2), (12, 0.3), (13, 0.1)):
+        lab.report(lab.stage([point(number)])[0].id, {"yield": score, "purity": 1.0})
+        assert check(lab, campaign) is None, "0.3 is the best that may still be run"
+    lab.report(last.id, {"yield": 0.05, "purity": 1.0})
+    assert check(lab, campaign) is None, "it was staged before"
+    for number in (14, 15):
+        assert check(lab, campaign) is None
+        lab.report(lab.stage([point(number)])[0].id, {"yield": 0.1, "purity": 1.0})
+    assert check(lab, campaign) == "no improvement in the last 2 experiments"
+
+
+def test_a_target_that_was_reached_out_of_reach_is_none(lab: Lab) -> None:
+    campaign = lab.campaign(stop={"target": 0.8, "budget": 9, "when": "all"})
+    lab.report(lab.stage([{**point(1), "temperature": 110.0}])[0].id, {"yield": 0.9, "purity": 1.0})
+    cold = {**PROBLEM["parameters"][0], "high": 100}
+    narrow = {**PROBLEM, "parameters": [cold, *PROBLEM["parameters"][1:]]}
+    edit.change_problem(lab.store, "snar", narrow, "the seal", PERSON)
+    define.change_strategy(lab.store, "snar", {"method": "caller", "stop": {"target": 0.8}}, "", PERSON)
+    assert check(lab, campaign) is None
+    lab.report(lab.stage([point(2)])[0].id, {"yield": 0.85, "purity": 1.0})
+    assert check(lab, campaign) == "target 0.8 reached: best score 0.85"
 
 
 def test_hours_end_it_though_nothing_happens(lab: Lab) -> None:

@@ -60,6 +60,24 @@ def test_what_the_fallback_keeps_says_so_too(lab: Lab) -> None:
     assert all(each.reason.startswith("in place of the learner mine, silent for 21 s: ") for each in now)
 
 
+def test_what_the_fallback_expects_ends_nothing(lab: Lab) -> None:
+    mine = campaign(lab, fallback="bayesian", depth=3, stop={"gain": 0.1})
+    pupil = Pupil(lab)
+    pupil.give(pupil.work("suggest"), gain=0.5)
+    measure(lab, 3)
+    lab.elapse(SILENT + 1)
+    assert lab.train(mine) == 1
+    lab.learner.gain = 0.001
+    assert len(lab.suggest(mine)) == 3 and lab.known().state == "active"
+    measure(lab, 3)
+    back = Pupil(lab, "p2")
+    assert len(back.give(back.work("suggest"), gain=0.5)) == 3
+    back.learn(back.work("train"))
+    measure(lab, 3)
+    assert back.give(back.work("suggest"), gain=0.01) == []
+    assert lab.known().reason.startswith("the best candidate is expected to improve the score by 0.01")
+
+
 def test_a_design_that_was_run_is_not_the_fallback(lab: Lab) -> None:
     mine = campaign(lab, fallback="design", design="full_factorial", depth=12)
     Pupil(lab)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from pathlib import Path
 from typing import Any
@@ -196,7 +195,8 @@ async def test_a_thousand_wait_without_threads_or_connections(client: Client, la
     assert threading.active_count() <= before + client_threads(client)
     with context_of(client).store.session() as session:
         connections = session.value(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND backend_type = 'client backend'"
         )
     assert connections <= context_of(client).settings.db_pool_size
     await lab.stage(*range(10))
@@ -216,8 +216,12 @@ async def test_a_client_that_leaves_is_forgotten(context: Context) -> None:
     with served(context) as url:
         async with Client(base_url=f"{url}/api/v1", timeout=60) as client:
             lab = await Lab.make(client)
-            with contextlib.suppress(httpx.TimeoutException):
-                await client.post(f"/queues/{lab.queue}/claims", json=lab.claiming(wait=LONG), timeout=1.0)
+            asked = asyncio.create_task(
+                client.post(f"/queues/{lab.queue}/claims", json=lab.claiming(wait=LONG))
+            )
+            await gauge(client, url, 'labqueue_waiting{kind="claim"} 1.0')
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
             await gauge(client, url, 'labqueue_waiting{kind="claim"} 0.0')
             (experiment,) = await lab.stage(1)
             (got,) = await lab.claim(wait=LONG, instrument="other", adapter="other.1")

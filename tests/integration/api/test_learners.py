@@ -157,10 +157,9 @@ async def test_work_that_is_waited_for_comes_when_something_happens(pupil: Pupil
     waiting = asyncio.create_task(pupil.ask(wait=60.0))
     await asyncio.sleep(0)
     await measure(pupil.client)
-    began = time.monotonic()
-    answer = await waiting
+    async with asyncio.timeout(30.0):  # long before its own time is over
+        answer = await waiting
     assert answer["work"]["kind"] in ("train", "suggest")
-    assert time.monotonic() - began < 10, "long before its own time is over"
 
 
 async def test_a_learner_that_went_away_while_it_waited_holds_nothing(context: Context) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from api import settings_for
-from lab import Part, running, until
+from lab import running, until
 
 from services.embedded.stack import free_port
 
@@ -62,9 +62,9 @@ def test_it_says_why_it_does_not_start(postgres_url: str, home: Path) -> None:
     )
     no_database = settings_for(f"postgresql://nobody@/x?host={home}", home)
     for settings, words in ((open_, "token create"), (no_database, "does not answer")):
-        api = Part(settings, "services.api")
-        assert api.process.wait(LONG) == 1
-        assert words in api.text and "Traceback" not in api.text
+        with running(settings, ("services.api",)) as (api,):
+            assert api.process.wait(LONG) == 1
+            assert words in api.text and "Traceback" not in api.text
 
 
 def test_it_comes_back_after_a_kill(postgres_url: str, redis_url: str, home: Path) -> None:
@@ -84,9 +84,9 @@ def test_a_taken_port_is_named(postgres_url: str, home: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         settings = settings_for(postgres_url, home, LABQUEUE_PORT=str(taken.getsockname()[1]))
-        api = Part(settings, "services.api")
-        assert api.process.wait(LONG) != 0
-        assert "in use" in api.text
+        with running(settings, ("services.api",)) as (api,):
+            assert api.process.wait(LONG) != 0
+            assert "in use" in api.text
 
 
 def raw(port: int, path: str) -> bytes:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -257,11 +258,15 @@ def gone(numbers: list[int]) -> bool:
 
 @posix
 def test_a_time_limit_ends_the_whole_group(tmp_path: Path) -> None:
-    adapter = program(tmp_path, ENDLESS, time_limit=0.6, grace=5.0)
-    ref = adapter.start(experiment())
-    numbers = pids(ref)
-    with pytest.raises(Failed, match=r"time limit of 0\.6 s"):
-        wait_for(lambda: adapter.check(ref))
+    for limit in (0.6, 6.0, 60.0):
+        adapter = program(tmp_path, ENDLESS, time_limit=limit, grace=5.0)
+        ref = adapter.start(experiment())
+        with pytest.raises(Failed, match=f"time limit of {limit:g} s"):
+            wait_for(lambda adapter=adapter, ref=ref: adapter.check(ref), 120.0)
+        # On a busy machine a short limit may end the program before it has started its child.
+        if numbers := [int(each) for each in _text(Path(ref) / "pids").split()]:
+            break
+    assert numbers
     wait_for(lambda: gone(numbers))
 
 
@@ -275,6 +280,23 @@ def test_cancel_ends_the_whole_group(tmp_path: Path, stubborn: bool) -> None:
     assert adapter.check(ref) is None
     adapter.cancel(ref)
     adapter.cancel(ref)
+    with pytest.raises(Cancelled):
+        wait_for(lambda: adapter.check(ref))
+    wait_for(lambda: gone(numbers))
+
+
+@posix
+def test_cancel_waits_for_the_name_of_who_runs_it(tmp_path: Path) -> None:
+    adapter = program(tmp_path, ENDLESS, grace=5.0)
+    ref = adapter.start(experiment())
+    numbers = pids(ref)
+    claim = Path(ref) / "process.json"
+    content = claim.read_text()
+    claim.write_text("")  # as it is for a moment, before its content is there
+    writer = threading.Timer(0.2, claim.write_text, [content])
+    writer.start()
+    adapter.cancel(ref)
+    writer.join()
     with pytest.raises(Cancelled):
         wait_for(lambda: adapter.check(ref))
     wait_for(lambda: gone(numbers))

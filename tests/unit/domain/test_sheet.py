@@ -71,7 +71,23 @@ def test_commas_between_cells_leave_the_point_for_decimals() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "abc", "1 234", "1,2,3", "0x10", "1e", "1e999", "--1", "inf", "nan", "1_000", "٣"]
+    "text",
+    [
+        "",
+        "abc",
+        "1 234",
+        "1,2,3",
+        "0x10",
+        "1e",
+        "1e101",
+        "-1e101",
+        "1e999",
+        "--1",
+        "inf",
+        "nan",
+        "1_000",
+        "٣",
+    ],
 )
 def test_what_is_no_number_is_none(text: str) -> None:
     with pytest.raises(Unclear):

@@ -102,10 +102,9 @@ class Subprocess:
     def cancel(self, ref: str) -> None:
         """Asks the whole process group to stop; what has not after `grace` seconds is ended. check() tells."""
         if ref not in self._asked_to_stop:
-            self._asked_to_stop[ref] = time.monotonic()
-            process = _read(Path(ref) / "process.json") or {}
             if _running(Path(ref)):
-                _signal(process["pid"], hard=False)
+                _signal(_claimed(Path(ref))["pid"], hard=False)
+            self._asked_to_stop[ref] = time.monotonic()
 
     def find(self, experiment: Experiment) -> str | None:
         """After a restart: the run of this attempt, running or ended; None: it never ran, and never will."""
@@ -218,7 +217,7 @@ class Subprocess:
         """Its supervisor ends a stubborn run; where that does not, this does."""
         asked = self._asked_to_stop.get(ref)
         if asked is not None and time.monotonic() - asked > self.grace + INSISTING:
-            _signal((_read(Path(ref) / "process.json") or {})["pid"], hard=True)
+            _signal(_claimed(Path(ref))["pid"], hard=True)
 
     def _tidy(self) -> None:
         """Their results are in the spool by now: serve() records one before it starts the next."""
@@ -259,10 +258,15 @@ def _own_session() -> dict[str, Any]:
 
 def _running(place: Path) -> bool:
     """Whether whoever claimed the run is alive: the same process, not another of its number."""
-    path = place / "process.json"
-    process = (_await_json(path) or {}) if path.exists() else {}
+    process = _claimed(place)
     pid = process.get("pid")
     return pid is not None and supervise.identity(pid) == process.get("identity")
+
+
+def _claimed(place: Path) -> Mapping[str, Any]:
+    """Who claimed the run; the file is there a moment before its content is. Empty where nobody has."""
+    path = place / "process.json"
+    return (_await_json(path) or {}) if path.exists() else {}
 
 
 def _signal(pid: int, hard: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +47,19 @@ class Writes:
         about = {"step": self.driver.active_learning_step_idx, "mesh": str(self.mesh)}
         serialize_queue.put({**item, "folder": str(self.working_dir), "process": os.getpid(), **about})
         serialize_queue.put({**item, "copy": True})
+
+
+class Meets:
+    """Labels nothing before so many processes are labelling at the same time, and fails where they never come."""
+
+    def __init__(self, folder: str, together: int) -> None:
+        self.folder, self.together = Path(folder), together
+
+    def label(self, queue_to_label: Any, serialize_queue: Any) -> None:
+        item = queue_to_label.get()
+        (self.folder / f"met-{os.getpid()}").touch()
+        until = time.monotonic() + 120
+        while len(list(self.folder.glob("met-*"))) < self.together:
+            assert time.monotonic() < until, "the others never came"
+            time.sleep(0.01)
+        serialize_queue.put(item)

@@ -45,7 +45,10 @@ class Moons:
 
     def result(self, *, may_die: bool = False) -> dict[str, Any] | None:
         """What it says at its end; None where it died as it should."""
-        out, err = self.process.communicate(timeout=PATIENCE)
+        try:
+            out, err = self.process.communicate(timeout=PATIENCE)
+        finally:
+            self.process.kill()
         if may_die and self.process.returncode == -signal.SIGKILL:
             return None
         assert self.process.returncode == 0, out + err

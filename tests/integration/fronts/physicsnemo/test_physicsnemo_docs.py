@@ -45,7 +45,10 @@ def start(folder: Path, url: str, line: str) -> subprocess.Popen[str]:
 
 def run(folder: Path, url: str, line: str) -> str:
     started = start(folder, url, line)
-    out, _ = started.communicate(timeout=240)
+    try:
+        out, _ = started.communicate(timeout=240)
+    finally:
+        started.kill()
     assert started.returncode == 0, out
     return out
 
