@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from labqueue.states import State
-from labqueue.strategy import CALLER
+from labqueue.strategy import CALLER, LEARNER
 from models.domain import records as r
 from services.api.taught import learner_attention
+from services.flow.shared import strategy_of
 from services.ports import Store, Transaction
 
 Json = dict[str, Any]
@@ -109,7 +110,9 @@ def _learning(tx: Transaction, campaign: r.Campaign) -> Iterator[Json]:
     for kind, what in (("train", "training"), ("suggest", "suggesting")):
         error = tx.jobs.get(campaign.id, kind).error
         if error:
-            do = "See the log of the worker; it is tried again when there are new results."
+            taught = kind == "train" and strategy_of(campaign).method == LEARNER
+            log = "the learner's own log" if taught else "the log of the worker"
+            do = f"See {log}; it is tried again when there are new results."
             yield _item("learning", f"{what} for {campaign.name} failed", error[:300], do, f"{API}/campaigns")
     for title, what, do in learner_attention(tx, campaign):
         yield _item("learner", title, what, do, f"{API}/campaigns")

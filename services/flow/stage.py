@@ -78,7 +78,7 @@ def stage_in(tx: Transaction, ids: Ids, request: StageRequest, actor: str) -> St
 
 def _check_open(tx: Transaction, campaign: r.Campaign) -> None:
     if campaign.state != "active":
-        what = "Resume it first." if campaign.state == "paused" else "Create another one."
+        what = "Resume it first" + (", or create another one." if campaign.state == "finished" else ".")
         raise ConflictError(f"Campaign {campaign.name!r} is {campaign.state}: {campaign.reason}. {what}")
     queue = queue_of(tx, campaign.queue)
     if queue.state == "draining":

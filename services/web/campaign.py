@@ -99,8 +99,10 @@ def _against(problem: Problem, outputs: Sequence[Mapping[str, float]]) -> Markup
 def _near(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
     """A few values far off would press all others flat: then the middle nine tenths and some room are shown."""
     values = sorted(value for _, value in points)
+    if len(values) < 10:
+        return None
     low, high = values[len(values) // 20], values[-1 - len(values) // 20]
-    if len(values) < 10 or values[-1] - values[0] <= 4 * (high - low) or high <= low:
+    if values[-1] - values[0] <= 4 * (high - low) or high <= low:
         return None
     return low - 0.2 * (high - low), high + 0.2 * (high - low)
 

@@ -24,6 +24,8 @@ router = APIRouter(include_in_schema=False)
 
 HERE = Path(__file__).parent
 REFRESH_SECONDS = 5
+# Whole numbers of so many digits are shown as powers of ten.
+_LONG = 10**16
 # Every name on this page came from outside: nothing but our own style sheet may load or run.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -101,9 +103,11 @@ def _render(
 
 
 def _figure(value: Any) -> str:
-    """A number as a person reads it; any other value as it is."""
-    if isinstance(value, float):
-        return f"{value:.5g}"
+    """A number as a person reads it, named values by their names; any other value as it is."""
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) >= _LONG):
+        return f"{float(value):.5g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_figure(each)}" for name, each in value.items() if each is not None)
     return str(value)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from labqueue.cli.campaigns import learner_text, status_text
 from labqueue.cli.edits import _told, changes
 from labqueue.cli.files import pairs
-from labqueue.cli.show import moment
+from labqueue.cli.show import cell, moment
 from labqueue.errors import InvalidError
 
 
@@ -30,6 +32,12 @@ def test_a_queue_whose_work_is_done_is_not_said_to_have_had_none() -> None:
     assert "nothing waits or runs" in said and "nothing yet" not in said
 
 
+@pytest.mark.parametrize(("reason", "said"), [("finished", 1), ("all is finished", 2)])
+def test_a_state_is_not_its_own_reason(reason: str, said: int) -> None:
+    campaign = {"name": "snar", "state": "finished", "reason": reason}
+    assert status_text({"campaigns": [campaign]}).count("finished") == said
+
+
 def test_a_flag_that_is_not_set_may_be_left_out_without_a_change() -> None:
     before = {"kind": "continuous", "log": False, "low": 1}
     assert list(changes(before, {"kind": "discrete", "low": 0})) == [
@@ -38,6 +46,45 @@ def test_a_flag_that_is_not_set_may_be_left_out_without_a_change() -> None:
     ]
     assert list(changes({"log": True}, {})) == ["log: yes -> nothing"]
     assert list(changes({}, {"weight": 0})) == ["weight: nothing -> 0"]
+
+
+def test_a_part_without_a_value_is_not_named() -> None:
+    outputs = [{"name": "y"}, {"name": "purity", "unit": "", "noise": None, "classes": []}]
+    assert list(changes({"outputs": outputs[:1]}, {"outputs": outputs})) == [
+        "outputs.purity: nothing -> name purity"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (10**300, "1e+300"),
+        (-(10**16), "-1e+16"),
+        (10**16 - 1, "9999999999999999"),
+        (1e300, "1e+300"),
+        (0.0000012, "1.2e-06"),
+        (10**400, "above 1e308"),
+        ({"y": 10**300}, "y 1e+300"),
+    ],
+)
+def test_no_number_fills_a_line(value: Any, shown: str) -> None:
+    assert cell(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("objectives", "said"),
+    [
+        ([{"output": "y", "goal": "minimize"}], "-0.74"),
+        ([{"output": "y", "goal": "maximize"}], "-0.74"),
+        ([{"output": "y", "goal": "target", "target": 0}], "score 0.74"),
+        ([{"output": "y", "goal": "minimize"}, {"output": "z", "goal": "minimize"}], "score 0.74"),
+    ],
+)
+def test_the_best_is_the_output_itself_or_called_a_score(objectives: list[Any], said: str) -> None:
+    best = {"score": 0.74, "code": "snar-1", "outputs": {"y": -0.74, "z": 0.0}}
+    campaign = {"name": "snar", "state": "active", "best": best, "problem": {"objectives": objectives}}
+    row = status_text({"campaigns": [campaign]}).splitlines()[-1]
+    assert row.split("  ")[2] == said
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from api import PROBLEM, Client, Lab, context_for, in_process, settings_for
+from api import PROBLEM, Client, Lab, context_for, in_process, numbered, settings_for
 
 from labqueue.errors import InvalidError
 from services.asgi import create
@@ -76,6 +77,32 @@ async def test_hostile_names_are_text(client: Client) -> None:
     assert "script" not in inner.tags and EVIL not in mine.text and inner.text.count(EVIL) >= 4
     (link,) = [each for each in inner.links if each.startswith("/api/v1/campaigns/")]
     assert (await client.get(f"{ROOT}{link}")).json()["name"] == EVIL
+
+
+async def test_a_page_names_what_a_campaign_stops_at(client: Client, lab: Lab) -> None:
+    problem = {**PROBLEM, "objectives": [{"output": "yield"}, {"output": "purity"}], "combine": "pareto"}
+    strategy = {"method": "caller", "stop": {"target": {"yield": 100, "purity": 99.5}}}
+    body = {"name": "front", "queue": "lab-queue", "problem": problem, "strategy": strategy, "owner": "o"}
+    await client.ok("POST", "/campaigns", body)
+    await client.ok("POST", "/campaigns/front/finish", {})
+    text = Tags((await client.get(f"{ROOT}/campaigns/front")).text).text
+    assert "stops at target yield 100, purity 99.5" in text and "{" not in text
+    assert text.count("finished") == 1, "the state is not its own reason"
+
+
+async def test_tables_and_words_keep_their_shape_on_a_telephone(
+    client: Client, lab: Lab, context: Context
+) -> None:
+    (experiment,) = await lab.stage(1)
+    await lab.report(experiment)
+    await lab.stage(1)
+    await numbered(context)
+    style = (await client.get(f"{ROOT}/static/labqueue.css")).text
+    assert ".wide { overflow-x: auto; }" in style and re.search(r"\.state {[^}]*white-space: nowrap", style)
+    for path in ("/app", "/campaigns/lab"):
+        page = (await client.get(f"{ROOT}{path}")).text
+        assert page.count("<table>") == page.count('<div class="wide"><table>') > 0
+        assert re.search(r"score 0\.5\b", Tags(page).text), "no bare number that may be no output's own"
 
 
 async def test_the_openapi_document(client: Client) -> None:

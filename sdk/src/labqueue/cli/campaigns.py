@@ -11,7 +11,7 @@ from typing import Any
 
 from labqueue.client import Client
 from labqueue.errors import FieldError, InvalidError, NotFoundError
-from labqueue.problem import Problem
+from labqueue.problem import MAXIMIZE, MINIMIZE, Problem
 
 from .connect import Verbs, add_json, add_reason, client
 from .files import CampaignFile, pairs, read_campaign, read_document, read_rows
@@ -148,7 +148,7 @@ CAMPAIGN_HEADER = ("name", "state", "queue", "best", "experiments", "reason")
 
 
 def _campaign_row(each: Mapping[str, Any]) -> tuple[Any, ...]:
-    best = (each.get("best") or {}).get("score")
+    best = _best_value(each)
     if each.get("front"):
         best = f"front of {len(each['front'])}"
     return (
@@ -157,8 +157,25 @@ def _campaign_row(each: Mapping[str, Any]) -> tuple[Any, ...]:
         each.get("queue"),
         best,
         counts(each.get("counts")),
-        each.get("reason"),
+        _reason(each),
     )
+
+
+def _reason(campaign: Mapping[str, Any]) -> str:
+    """A campaign that was finished without a reason has the word itself as one."""
+    reason = campaign.get("reason") or ""
+    return "" if reason == campaign.get("state") else str(reason)
+
+
+def _best_value(campaign: Mapping[str, Any]) -> Any:
+    """Of a single output that shall be large or small, its own value; else the score, which is called so."""
+    best = campaign.get("best")
+    if not best:
+        return None
+    objectives = (campaign.get("problem") or {}).get("objectives") or []
+    if len(objectives) == 1 and objectives[0].get("goal", MAXIMIZE) in (MAXIMIZE, MINIMIZE):
+        return best["outputs"].get(objectives[0]["output"])
+    return f"score {cell(best['score'])}"
 
 
 def create(args: argparse.Namespace) -> int:
@@ -244,11 +261,11 @@ def show(args: argparse.Namespace) -> int:
         return 0
     best, front = found.get("best"), found.get("front") or []
     rows = [
-        ("state", f"{found.get('state')}. {found.get('reason') or ''}".rstrip(" .")),
+        ("state", f"{found.get('state')}. {_reason(found)}".rstrip(" .")),
         ("owner", found.get("owner")),
         ("queue", found.get("queue")),
         ("experiments", counts(found.get("counts"))),
-        ("best", _best(best, front)),
+        ("best", _best(found)),
         ("conditions", best and best.get("parameters")),
         ("outputs", best and best.get("outputs")),
         ("model", found.get("model_version")),
@@ -283,10 +300,11 @@ def learner_text(learner: Mapping[str, Any] | None) -> str | None:
     return f"{learner.get('name')} is {there}{instead}{failed}"
 
 
-def _best(best: Mapping[str, Any] | None, front: Sequence[Any]) -> str:
+def _best(campaign: Mapping[str, Any]) -> str:
+    best, front = campaign.get("best"), campaign.get("front")
     if front:
         return f"a front of {many(len(front), 'experiment')}"
-    return f"{cell(best['score'])} by {best['code']}" if best else "nothing yet"
+    return f"{cell(_best_value(campaign))} by {best['code']}" if best else "nothing yet"
 
 
 def act(args: argparse.Namespace) -> int:

@@ -127,7 +127,7 @@ def _by_name(value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    text = cell(value) if value not in (None, "", [], {}) else "nothing"
+    text = cell(value) or "nothing"
     return text if len(text) <= 60 else text[:59] + "…"
 
 

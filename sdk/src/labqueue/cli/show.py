@@ -10,6 +10,8 @@ from typing import Any
 from labqueue.errors import FieldError, LabqueueError
 
 ALLOWED_LIMIT = 200
+#: From here on the digits of a whole number tell nobody anything; 1e300 may come as one of 301 digits.
+LONG = 10**16
 
 
 def explain(error: LabqueueError) -> str:
@@ -46,13 +48,23 @@ def cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int) and abs(value) >= LONG:
+        return _scientific(value)
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {cell(each)}" for name, each in value.items())
+        shown = {name: cell(each) for name, each in value.items()}
+        return ", ".join(f"{name} {text}" for name, text in shown.items() if text)
     if isinstance(value, (list, tuple)):
         return ", ".join(cell(each) for each in value)
     return str(value).replace("\n", " ")
+
+
+def _scientific(value: int) -> str:
+    try:
+        return f"{value:.6g}"
+    except OverflowError:  # beyond every float
+        return "above 1e308" if value > 0 else "below -1e308"
 
 
 def moment(text: str | None) -> str | None:

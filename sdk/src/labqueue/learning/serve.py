@@ -160,7 +160,7 @@ class Lessons:
     def _kept(self, work: Work, state: bytes, metrics: Mapping[str, Any], rows: int) -> str:
         version = self._school.learnt(work, state, metrics, self._stop.hurry)
         self.taught = replace(self.taught, trainings=self.taught.trainings + 1)
-        return f"Trained on {rows} rows: version {version}, {len(state):,} bytes."
+        return f"Trained on {rows} row{'' if rows == 1 else 's'}: version {version}, {len(state):,} bytes."
 
     def _chosen(self, work: Work, candidates: list[dict[str, Any]], gain: Any) -> str:
         staged = self._school.chosen(work, candidates, gain, self._stop.hurry)
