@@ -39,7 +39,14 @@ def check(problem: Problem, strategy: Strategy) -> list[FieldError]:
     if size(problem, strategy) > LIMIT:
         field = "strategy.design.levels" if design.kind == "full_factorial" else _KIND
         came = design.levels if design.kind == "full_factorial" else design.kind
-        return [FieldError(field, f"makes a {design.kind} of more than {LIMIT:,} experiments.", came, LIMIT)]
+        return [
+            FieldError(
+                field,
+                f"makes a {design.kind} of more than {LIMIT:,} experiments.",
+                came,
+                f"a design of at most {LIMIT:,} experiments",
+            )
+        ]
     return []
 
 

@@ -66,7 +66,8 @@ def test_a_rule_has_two_sides(text: str, sign: str) -> None:
         ("1 + 2)", "must end here; found ')' at letter 6"),
         ("2 x", "must end here; found 'x' at letter 3"),
         ("2e", "must end here"),
-        ("x == 1", "cannot be read from '== 1' on"),
+        ("x == 1", "must end here; found '==' at letter 3"),
+        ("x != 1", "cannot be read from '!= 1' on"),
         ("__import__('os')", "cannot be read from"),
         ("x; y", "cannot be read from '; y'"),
         ("`never ended", "cannot be read from"),
@@ -97,6 +98,16 @@ def test_what_cannot_be_read_is_said(text: str, words: str) -> None:
 def test_a_rule_needs_one_comparison(text: str) -> None:
     with pytest.raises(ExpressionError):
         parse_rule(text)
+
+
+@pytest.mark.parametrize(("text", "sign"), [("x*z == 0.25", "=="), ("x*z=0.25", "=")])
+def test_a_rule_is_no_equality(text: str, sign: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        parse_rule(text)
+    right = (
+        f"must be an inequality (one of <= >= < >), not {sign}: equality is for constraints of kind linear"
+    )
+    assert str(caught.value) == right
 
 
 def test_a_chain_within_the_limit_is_walked() -> None:

@@ -104,7 +104,7 @@ def test_a_rule_is_read_said_and_comes_back_as_it_went_out(rule: Any, right: Any
         ({"kind": "expression", "rule": "1 <= 2"}, "rule", "at least one parameter"),
         ({"kind": "expression", "rule": "s <= 1"}, "rule", "name s, no numeric parameter"),
         ({"kind": "expression", "rule": "odd name <= 1"}, "rule", "found 'name'"),
-        ({"kind": "expression", "rule": "a" * 10**6 + " <= 1"}, "rule", "longer than 2000 letters"),
+        ({"kind": "expression", "rule": "a" * 10**6 + " <= 1"}, "rule", "at most 2000 letters"),
         ({"kind": "excluded"}, "combination", "must be an object"),
         ({"kind": "excluded", "combination": {}}, "combination", "at least one parameter"),
         ({"kind": "excluded", "combination": {"f": 2}}, "combination", "name f, no parameter that is chosen"),
@@ -129,6 +129,39 @@ def test_what_is_wrong_is_named_by_its_place(rule: Any, field: str, words: str) 
     found = [each for each in caught.value.errors if each.field == f"constraints[0].{field}"]
     assert found, [str(each) for each in caught.value.errors]
     assert any(words in each.message for each in found), [each.message for each in found]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"rule": "a * b <= 1"}, "a constraint with rule is of kind expression."),
+        ({"rule": "a * b <= 1", "bound": 1}, "a constraint with rule is of kind expression."),
+        ({"combination": {"s": "red"}}, "a constraint with combination is of kind excluded."),
+        ({"parameters": ["a", "b"], "total": 1}, "a constraint with parameters is of kind mixture."),
+        ({"at_most": 2}, "a constraint with at_most is of kind mixture."),
+    ],
+)
+def test_a_kind_that_is_missing_is_told_by_the_fields_and_once(rule: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        Problem.from_json(body(rule))
+    (only,) = caught.value.errors
+    assert (only.field, only.message) == ("constraints[0].kind", f"is missing: {message}")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"kind": "expression", "rule": "a" * 10**5 + " <= 1"},
+        {"kind": "mixture", "parameters": ["a", "b"], "total": 1e300},
+        {"kind": "mixture", "parameters": ["a", "b"], "total": "much", "least": 0.1},
+        {"kind": "linear", "bound": 1},
+        {"kind": "excluded"},
+    ],
+)
+def test_one_mistake_is_one_fault(rule: dict[str, Any]) -> None:
+    with pytest.raises(InvalidError) as caught:
+        Problem.from_json(body(rule))
+    assert len(caught.value.errors) == 1, [str(each) for each in caught.value.errors]
 
 
 def test_a_mixture_of_amounts_that_have_no_value_is_refused() -> None:

@@ -21,6 +21,7 @@ from labqueue.problem import (
     Problem,
     When,
 )
+from labqueue.problem.reading_parameters import check_kind
 
 RANGE: dict[str, Any] = {"name": "t", "kind": "continuous", "low": 0.0, "high": 10.0, "unit": "min"}
 WHOLE: dict[str, Any] = {"name": "n", "kind": "integer", "low": 1, "high": 40}
@@ -204,6 +205,16 @@ def test_what_is_wrong_is_named_by_its_place(given_: Any, field: str, words: str
     assert any(words in each.message for each in found), [each.message for each in found]
 
 
+@pytest.mark.parametrize(
+    ("word", "kind"), [("range", "continuous"), ("choice", "categorical"), ("integr", "integer")]
+)
+def test_a_kind_by_another_name_is_told_which_is_meant(word: str, kind: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        Problem.from_json(body({**RANGE, "kind": word}))
+    (only,) = caught.value.errors
+    assert (only.field, only.hint) == ("parameters[0].kind", f"Did you mean {kind}?")
+
+
 def test_a_number_written_as_text_is_told_how_to_be_one() -> None:
     with pytest.raises(InvalidError) as caught:
         Problem.from_json(body({**RANGE, "low": "1e-4"}))
@@ -290,6 +301,18 @@ def test_hints_name_the_nearest_value() -> None:
     step = Continuous("t", 0.5, 2, step=0.5).check(1.2)
     assert wrong is not None and wrong.hint == "Did you mean water?"
     assert step is not None and step.hint == "The nearest is 1."
+
+
+def test_a_single_value_that_is_named_already_is_no_hint() -> None:
+    for parameter in (Categorical("s", ("water",)), Context("s", categories=("water",))):
+        wrong = parameter.check("Water")
+        assert wrong is not None and (wrong.message, wrong.hint) == ("is not one of water.", "")
+        kind = check_kind(parameter, "Water")
+        assert kind is not None and (kind.message, kind.hint) == ("is not one of water.", "")
+    with pytest.raises(InvalidError) as caught:
+        Problem.from_json(body(RANGE, objectives=[{"output": "oo"}]))
+    (only,) = caught.value.errors
+    assert (only.field, only.message, only.hint) == ("objectives[0].output", "must be one of o.", "")
 
 
 def test_a_context_may_lie_outside_its_usual_range() -> None:

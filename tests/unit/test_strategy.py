@@ -117,6 +117,9 @@ def test_who_needs_a_model(strategy: Strategy, models: bool) -> None:
     [
         ("bayesian", "strategy", ""),
         ({"methode": "design"}, "strategy.methode", "Did you mean method?"),
+        ({"budget": 8}, "strategy.budget", "Did you mean stop.budget?"),
+        ({"budgett": 8}, "strategy.budgett", "Did you mean stop.budget?"),
+        ({"hours": 8}, "strategy.hours", "Did you mean stop.hours?"),
         ({"method": "baysian"}, "strategy.method", "Did you mean bayesian?"),
         ({"method": "sobol"}, "strategy.method", ""),
         ({"method": None}, "strategy.method", ""),
@@ -163,6 +166,18 @@ def test_who_needs_a_model(strategy: Strategy, models: bool) -> None:
         ({"stop": {"no_improvement": 0}}, "strategy.stop.no_improvement", ""),
         ({"stop": {"gain": 0}}, "strategy.stop.gain", ""),
         ({"stop": {"when": "some"}}, "strategy.stop.when", ""),
+        ({"stop": {"when": "all"}}, "strategy.stop.when", "Name the rules that must hold together"),
+        ({"stop": {"when": "all", "budgt": 3}}, "strategy.stop.budgt", "Did you mean budget?"),
+        ({"stop": {"hours": 1e300}}, "strategy.stop.hours", ""),
+        ({"stop": {"cost": "much"}}, "strategy.stop.cost", ""),
+        ({"stop": {"gain": 1e300}}, "strategy.stop.gain", ""),
+        ({"stop": {"plateau": {"tolerance": -1e300}}}, "strategy.stop.plateau.tolerance", ""),
+        ({"beta": 1e300}, "strategy.beta", ""),
+        ({"deadline": "soon"}, "strategy.deadline", ""),
+        ({"margin": float("inf")}, "strategy.margin", ""),
+        ({"acquisition": [{"acquisition": "ucb", "share": 1e300}]}, "strategy.acquisition[0].share", ""),
+        ({"acquisition": [{"acquisition": "ucb", "share": 2}]}, "strategy.acquisition[0].share", ""),
+        ({"cost": "1 + " * 5000 + "1"}, "strategy.cost", ""),
         ({"stop": {"budgt": 3}}, "strategy.stop.budgt", "Did you mean budget?"),
         ({"stop": {"plateau": 3}}, "strategy.stop.plateau", ""),
         ({"stop": {"plateau": {"metric": "rsme"}}}, "strategy.stop.plateau.metric", "Did you mean rmse?"),
@@ -176,6 +191,11 @@ def test_what_is_wrong_is_named_by_its_place(body: Any, field: str, hint: str) -
     assert [each.field for each in caught.value.errors] == [field]
     assert hint in caught.value.errors[0].hint
     assert caught.value.errors[0].message
+
+
+def test_what_is_stored_stays_readable_with_no_rules_at_all() -> None:
+    stored = Strategy(stop=StopRules(when="all")).to_json()
+    assert Strategy.from_json(stored).stop == StopRules(when="all")
 
 
 def test_everything_that_is_wrong_is_named_at_once() -> None:

@@ -28,11 +28,19 @@ class Reader:
             value = repr(value)
         self.errors.append(FieldError(field, message, value, allowed, hint))
 
-    def only(self, body: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+    def only(
+        self,
+        body: Mapping[str, Any],
+        known: Sequence[str],
+        place: str,
+        deeper: Mapping[str, str] | None = None,
+    ) -> None:
+        """`deeper`: keys that belong further inside, with the path to each, for hints alone."""
+        paths = {**(deeper or {}), **{key: key for key in known}}
         for key in body:
             if key not in known:
-                near = get_close_matches(str(key), known, n=1, cutoff=0.5)
-                hint = f"Did you mean {near[0]}?" if near else ""
+                near = get_close_matches(str(key), paths, n=1, cutoff=0.5)
+                hint = f"Did you mean {paths[near[0]]}?" if near else ""
                 self.wrong(_join(place, key), "is not known here.", body[key], ", ".join(known), hint)
 
     def object(self, value: Any, place: str) -> Mapping[str, Any]:
@@ -74,6 +82,16 @@ class Reader:
             self.wrong(_join(place, key), "must be a finite number.", value, hint=_unquoted(value))
             return 0.0
         return float(value) if self.sized(value, _join(place, key)) else 0.0
+
+    def positive(
+        self, body: Mapping[str, Any], key: str, place: str, default: Any = _MISSING, zero: bool = False
+    ) -> float:
+        """A number above 0, or 0 itself where `zero` is allowed; what is no number at all is one fault, not two."""
+        faults = len(self.errors)
+        value = self.number(body, key, place, default)
+        if len(self.errors) == faults and (value < 0 or (value == 0 and not zero)):
+            self.wrong(_join(place, key), "cannot be negative." if zero else "must be positive.", value)
+        return value
 
     def sized(self, value: float, place: str) -> bool:
         """Whether a finite number can be reckoned with; noted where it is too large."""
@@ -117,14 +135,18 @@ class Reader:
         allowed: Sequence[str],
         default: Any = _MISSING,
         why: str = "",
+        meant: Mapping[str, str] | None = None,
     ) -> str:
-        """`why`: what makes a value an allowed one, where the list alone does not tell."""
+        """`why`: what makes a value an allowed one, where the list alone does not tell; `meant`: other words that
+        people bring along, with the allowed value to hint at."""
         value = self._get(body, key, place, default)
         if value is _MISSING:
             return ""
         if not isinstance(value, str) or value not in allowed:
             near = get_close_matches(str(value), allowed, n=1, cutoff=0.5)
-            hint = f"Did you mean {near[0]}?" if near else ""
+            guess = (meant or {}).get(str(value)) or (near[0] if near else "")
+            # A single allowed value stands in the message already.
+            hint = f"Did you mean {guess}?" if guess and len(allowed) > 1 else ""
             rule = f"must be one of {', '.join(allowed)}" if allowed else "has nothing that it could name"
             self.wrong(
                 _join(place, key), f"{rule}: {why}." if why else f"{rule}.", value, list(allowed), hint

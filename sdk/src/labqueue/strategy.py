@@ -8,7 +8,7 @@ from typing import Any, Union
 
 from .errors import InvalidError
 from .parse import Reader
-from .problem.expression import ExpressionError, parse
+from .problem.expression import LENGTH_LIMIT, ExpressionError, parse
 
 AHEAD, SEQUENTIAL = "ahead", "sequential"
 BAYESIAN, DESIGN, CALLER, LEARNER = "bayesian", "design", "caller", "learner"
@@ -215,7 +215,12 @@ class Strategy:
         """Raises InvalidError that names every wrong field."""
         reader = Reader()
         fields = reader.object({} if body is None else body, "strategy")
-        reader.only(fields, tuple(cls().to_json()), "strategy")
+        reader.only(
+            fields,
+            tuple(cls().to_json()),
+            "strategy",
+            {rule: f"stop.{rule}" for rule in StopRules().to_json()},
+        )
         strategy = _read(reader, fields)
         if reader.errors:
             raise InvalidError("The strategy cannot be used as it stands.", errors=reader.errors)
@@ -224,15 +229,6 @@ class Strategy:
 
 def _read(reader: Reader, fields: Mapping[str, Any]) -> Strategy:
     place = "strategy"
-
-    def positive(key: str, usual: float) -> float:
-        value = reader.number(fields, key, place, default=usual)
-        if value < 0 or (value == 0 and key != "margin"):
-            reader.wrong(
-                f"{place}.{key}", "cannot be negative." if key == "margin" else "must be positive.", value
-            )
-        return value
-
     method = reader.choice(fields, "method", place, (BAYESIAN, DESIGN, CALLER, LEARNER), default=BAYESIAN)
     learner = reader.text(fields, "learner", place, default="", limit=100)
     if method == LEARNER and not learner.strip():
@@ -254,14 +250,14 @@ def _read(reader: Reader, fields: Mapping[str, Any]) -> Strategy:
         kernel=kernel,
         acquisition=_read_acquisition(reader, fields.get("acquisition")),
         pending=reader.choice(fields, "pending", place, PENDING, default=JOINT),
-        beta=positive("beta", 4.0),
+        beta=reader.positive(fields, "beta", place, default=4.0),
         cost=_read_cost(reader, fields),
         replicates=reader.flag(fields, "replicates", place, False),
         depth=None if fields.get("depth") is None else reader.whole(fields, "depth", place, low=1),
-        margin=positive("margin", 0.1),
+        margin=reader.positive(fields, "margin", place, default=0.1, zero=True),
         mode=reader.choice(fields, "mode", place, (AHEAD, SEQUENTIAL), default=AHEAD),
         approve=reader.flag(fields, "approve", place, False),
-        deadline=positive("deadline", 30.0),
+        deadline=reader.positive(fields, "deadline", place, default=30.0),
         learner=learner,
         fallback=reader.choice(fields, "fallback", place, FALLBACKS, default=BAYESIAN),
         stop=_read_stop(reader, fields.get("stop")),
@@ -287,15 +283,18 @@ def _read_acquisition(reader: Reader, body: Any) -> tuple[Share, ...]:
     if isinstance(body, str):
         return (Share(reader.choice({"acquisition": body}, "acquisition", "strategy", ACQUISITIONS)),)
     found = []
+    good = True
     for where, item in reader.objects({"acquisition": body}, "acquisition", "strategy", 10):
         reader.only(item, ("acquisition", "share"), where)
         name = reader.choice(item, "acquisition", where, ACQUISITIONS)
+        faults = len(reader.errors)
         share = reader.number(item, "share", where, default=1.0)
-        if not 0 < share <= 1:
+        if len(reader.errors) == faults and not 0 < share <= 1:
             reader.wrong(f"{where}.share", "must be above 0 and at most 1.", share)
+        good = good and len(reader.errors) == faults
         found.append(Share(name, share))
     total = sum(each.share for each in found)
-    if found and abs(total - 1) > 1e-6:
+    if found and good and abs(total - 1) > 1e-6:
         reader.wrong(place, f"has shares that sum to {total:g}; they must sum to 1.", total)
     if not found and not reader.errors:
         reader.wrong(place, "must name at least one acquisition function.", body)
@@ -305,8 +304,9 @@ def _read_acquisition(reader: Reader, body: Any) -> tuple[Share, ...]:
 def _read_cost(reader: Reader, fields: Mapping[str, Any]) -> str | None:
     if fields.get("cost") is None:
         return None
-    text = reader.text(fields, "cost", "strategy")
-    if not text:
+    faults = len(reader.errors)
+    text = reader.text(fields, "cost", "strategy", limit=LENGTH_LIMIT)
+    if len(reader.errors) > faults:
         return None
     try:
         parse(text)
@@ -324,18 +324,18 @@ def _read_stop(reader: Reader, body: Any) -> StopRules:
         return None if fields.get(key) is None else reader.whole(fields, key, place, low=1)
 
     def positive(key: str) -> float | None:
-        if fields.get(key) is None:
-            return None
-        value = reader.number(fields, key, place)
-        if value <= 0:
-            reader.wrong(f"{place}.{key}", "must be positive.", value)
-        return value
+        return None if fields.get(key) is None else reader.positive(fields, key, place)
 
     target: Union[float, Mapping[str, float], None] = None
     if isinstance(fields.get("target"), Mapping):
         target = {name: reader.number(fields["target"], name, f"{place}.target") for name in fields["target"]}
     elif fields.get("target") is not None:
         target = reader.number(fields, "target", place)
+    when = reader.choice(fields, "when", place, ("any", "all"), default="any")
+    # What was stored names every rule, with null for those that are not set, and must stay readable.
+    if when == "all" and set(fields) == {"when"}:
+        hint = "Name the rules that must hold together, such as budget and target, or leave when out."
+        reader.wrong(f"{place}.when", "is all, but there are no rules to hold.", when, hint=hint)
     return StopRules(
         whole("budget"),
         positive("hours"),
@@ -344,7 +344,7 @@ def _read_stop(reader: Reader, body: Any) -> StopRules:
         whole("no_improvement"),
         positive("gain"),
         _read_plateau(reader, fields.get("plateau")),
-        reader.choice(fields, "when", place, ("any", "all"), default="any"),
+        when,
     )
 
 
@@ -354,12 +354,9 @@ def _read_plateau(reader: Reader, body: Any) -> Plateau | None:
     place = "strategy.stop.plateau"
     fields = reader.object(body, place)
     reader.only(fields, ("metric", "versions", "tolerance", "output"), place)
-    tolerance = reader.number(fields, "tolerance", place, default=0.02)
-    if tolerance < 0:
-        reader.wrong(f"{place}.tolerance", "cannot be negative.", tolerance)
     return Plateau(
         reader.choice(fields, "metric", place, METRICS, default="rmse"),
         reader.whole(fields, "versions", place, default=5, low=1),
-        tolerance,
+        reader.positive(fields, "tolerance", place, default=0.02, zero=True),
         reader.text(fields, "output", place, default="", limit=200),
     )

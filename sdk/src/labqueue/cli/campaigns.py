@@ -309,7 +309,8 @@ def _best(campaign: Mapping[str, Any]) -> str:
 
 def act(args: argparse.Namespace) -> int:
     found = client(args).campaign_action(args.campaign, args.action, args.reason)
-    print(f"The campaign {args.campaign} is {found.get('state')}.")
+    why = _reason(found)
+    print(f"The campaign {args.campaign} is {found.get('state')}{': ' if why else ''}{why}.")
     return 0
 
 

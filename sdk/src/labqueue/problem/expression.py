@@ -33,7 +33,7 @@ HEIGHT_LIMIT = 100
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|`(?P<quoted>[^`]+)`|(?P<name>[^\W\d]\w*)"
-    r"|(?P<sign><=|>=|\*\*|[-+*/^(),<>]))"
+    r"|(?P<sign><=|>=|==|\*\*|[-+*/^(),<>=]))"
 )
 
 
@@ -71,6 +71,12 @@ def parse_rule(text: str) -> tuple[Node, str, Node]:
     left = parser.sum()
     sign = parser.take(*COMPARISONS)
     if not sign:
+        equal = parser.take("==", "=")
+        if equal:
+            raise ExpressionError(
+                f"must be an inequality (one of {' '.join(COMPARISONS)}), not {equal}: "
+                "equality is for constraints of kind linear"
+            )
         parser.fail(f"needs one of {' '.join(COMPARISONS)} between two expressions")
     right = parser.sum()
     parser.end()

@@ -55,5 +55,11 @@ def did_you_mean(name: Any, known: Iterable[str]) -> str:
     return f"Did you mean {near[0]}?" if near else ""
 
 
+def did_you_mean_one_of(name: Any, known: Iterable[str]) -> str:
+    """The same beside a message that lists what is known: nothing where that is a single name."""
+    names = list(known)
+    return did_you_mean(name, names) if len(names) > 1 else ""
+
+
 def measure(value: float, unit: str) -> str:
     return f"{value:g} {unit}" if unit else f"{value:g}"

@@ -9,7 +9,7 @@ from typing import Any, Union
 
 from labqueue.errors import FieldError
 
-from .numbers import did_you_mean, number, shown
+from .numbers import did_you_mean_one_of, number, shown
 
 Value = Union[float, int, str]
 
@@ -192,7 +192,7 @@ class Categorical:
             return None
         if value in self.unavailable and isinstance(value, str):
             return FieldError(self.name, "is not available now.", value, self.allowed)
-        hint = did_you_mean(value, self.available)
+        hint = did_you_mean_one_of(value, self.available)
         return FieldError(self.name, f"is not one of {self.allowed}.", shown(value), self.allowed, hint)
 
     @property
@@ -265,7 +265,7 @@ class Context:
         if self.categories:
             if value in self.categories and isinstance(value, str):
                 return None
-            hint = did_you_mean(value, self.categories)
+            hint = did_you_mean_one_of(value, self.categories)
             return FieldError(self.name, f"is not one of {self.allowed}.", shown(value), self.allowed, hint)
         if number(value) is None:
             return FieldError(self.name, "is not a finite number.", shown(value), self.allowed)

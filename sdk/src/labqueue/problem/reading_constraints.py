@@ -9,12 +9,21 @@ from typing import Any, Union
 from labqueue.parse import Reader
 
 from .constraints import Among, Constraint, Excluded, Expression, Linear, Mixture, Within
-from .expression import ExpressionError
+from .expression import LENGTH_LIMIT, ExpressionError
 from .numbers import did_you_mean
 from .parameters import Categorical, Context, Continuous, Discrete, Fixed, Integer, Parameter
 from .reading_parameters import check_kind
 
-_KINDS = ("linear", "mixture", "expression", "excluded")
+#: Each kind, with its own fields.
+_FIELDS = {
+    "linear": ("coefficients", "operator", "bound"),
+    "mixture": ("parameters", "total", "at_most", "least"),
+    "expression": ("rule",),
+    "excluded": ("combination",),
+}
+_KINDS = tuple(_FIELDS)
+#: Which field tells the kind where none is given, the surest first; what has none of them counts as linear.
+_TELLING = ("coefficients", "rule", "combination", *_FIELDS["mixture"])
 #: Other words for an expression, which are near to `linear` only as they are written.
 _EXPRESSIONS = ("nonlinear", "non-linear", "non_linear", "equation", "formula", "inequality", "function")
 
@@ -33,6 +42,12 @@ def constraint(
         hint = "A rule that is not linear is an expression: {kind: expression, rule: x * y <= 1}."
         reader.wrong(f"{place}.kind", f"must be one of {', '.join(_KINDS)}.", given, list(_KINDS), hint)
         return None
+    telling = next((each for each in _TELLING if each in body), "coefficients")
+    meant = next(each for each in _KINDS if telling in _FIELDS[each])
+    if "kind" not in body and meant != "linear":
+        text = f"is missing: a constraint with {telling} is of kind {meant}."
+        reader.wrong(f"{place}.kind", text, allowed=list(_KINDS))
+        return None
     kind = reader.choice(body, "kind", place, _KINDS, default="linear")
     if kind == "linear":
         return _linear(reader, body, place, numeric)
@@ -44,28 +59,27 @@ def constraint(
 
 
 def _linear(reader: Reader, body: Mapping[str, Any], place: str, numeric: Sequence[str]) -> Linear:
-    reader.only(body, ("kind", "coefficients", "operator", "bound"), place)
+    reader.only(body, ("kind", *_FIELDS["linear"]), place)
     coefficients = reader.object(body.get("coefficients"), f"{place}.coefficients")
     _known(reader, f"{place}.coefficients", coefficients, numeric, "numeric parameter")
     # In the problem's own order: JSON objects have none, and databases change it.
     names = [name for name in numeric if name in coefficients]
     pairs = tuple((name, reader.number(coefficients, name, f"{place}.coefficients")) for name in names)
-    if not coefficients:
+    if not coefficients and isinstance(body.get("coefficients"), Mapping):
         reader.wrong(f"{place}.coefficients", "must name at least one parameter.")
     operator = reader.choice(body, "operator", place, ("<=", ">=", "=="), default="<=")
     return Linear(pairs, operator, reader.number(body, "bound", place))
 
 
 def _mixture(reader: Reader, body: Mapping[str, Any], place: str, parameters: Sequence[Parameter]) -> Mixture:
-    reader.only(body, ("kind", "parameters", "total", "at_most", "least"), place)
+    reader.only(body, ("kind", *_FIELDS["mixture"]), place)
     names = reader.distinct(reader.texts(body, "parameters", place), "parameters", place)
     amounts = {each.name: each for each in parameters if isinstance(each, (Continuous, Discrete))}
     _known(reader, f"{place}.parameters", names, list(amounts), "continuous or discrete parameter")
-    total = reader.number(body, "total", place, default=1.0)
+    faults = len(reader.errors)
+    total = reader.positive(body, "total", place, default=1.0)
     least = reader.number(body, "least", place, default=0.0)
-    if total <= 0:
-        reader.wrong(f"{place}.total", "must be positive.", total)
-    if least < 0 or least > total:
+    if len(reader.errors) == faults and not 0 <= least <= total:
         reader.wrong(f"{place}.least", f"must be from 0 to the total ({total:g}).", least)
     at_most = None if body.get("at_most") is None else reader.whole(body, "at_most", place, low=1)
     for name in names:
@@ -84,9 +98,10 @@ def _mixture(reader: Reader, body: Mapping[str, Any], place: str, parameters: Se
 def _expression(
     reader: Reader, body: Mapping[str, Any], place: str, numeric: Sequence[str]
 ) -> Expression | None:
-    reader.only(body, ("kind", "rule"), place)
-    rule = reader.text(body, "rule", place)
-    if not rule:
+    reader.only(body, ("kind", *_FIELDS["expression"]), place)
+    faults = len(reader.errors)
+    rule = reader.text(body, "rule", place, limit=LENGTH_LIMIT)
+    if len(reader.errors) > faults:
         return None
     try:
         found = Expression.parse(rule)
@@ -102,12 +117,12 @@ def _expression(
 def _excluded(
     reader: Reader, body: Mapping[str, Any], place: str, parameters: Sequence[Parameter]
 ) -> Excluded:
-    reader.only(body, ("kind", "combination"), place)
+    reader.only(body, ("kind", *_FIELDS["excluded"]), place)
     place = f"{place}.combination"
     given = reader.object(body.get("combination"), place)
     known = {each.name: each for each in parameters if not isinstance(each, (Context, Fixed))}
     _known(reader, place, given, list(known), "parameter that is chosen")
-    if not given:
+    if not given and isinstance(body.get("combination"), Mapping):
         reader.wrong(place, "must name at least one parameter.")
     found = []
     for name in [each for each in known if each in given]:

@@ -106,8 +106,9 @@ def _objective(
         ),
         place,
     )
+    faults = len(reader.errors)
     weight = reader.number(body, "weight", place, default=1.0)
-    if weight <= 0:
+    if len(reader.errors) == faults and weight <= 0:
         reader.wrong(f"{place}.weight", "must be positive; the goal gives the direction.", weight)
     faults = len(reader.errors)
     values = {name: reader.number(body, name, place) for name in wanted}

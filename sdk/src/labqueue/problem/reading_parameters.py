@@ -8,7 +8,7 @@ from typing import Any
 from labqueue.errors import FieldError
 from labqueue.parse import LINE_LIMIT, SIZE_LIMIT, Reader, unquoted_text
 
-from .numbers import did_you_mean, number, shown, too_large
+from .numbers import did_you_mean, did_you_mean_one_of, number, shown, too_large
 from .parameters import Categorical, Context, Continuous, Discrete, Fixed, Integer, Parameter, When
 
 DESCRIPTOR_LIMIT = 2000
@@ -18,6 +18,8 @@ STEP_LIMIT = 1_000_000
 FINEST = 1e-12
 
 KINDS = ("continuous", "integer", "discrete", "categorical", "fixed", "context")
+#: What Ax calls them: no kinds here, but what is meant can be told.
+_ELSEWHERE = {"range": "continuous", "choice": "categorical"}
 
 
 def check_kind(parameter: Parameter, value: Any) -> FieldError | None:
@@ -28,7 +30,7 @@ def check_kind(parameter: Parameter, value: Any) -> FieldError | None:
     if names:
         if isinstance(value, str) and value in names:
             return None
-        hint = did_you_mean(value, names) if isinstance(value, str) else unquoted_text(value)
+        hint = did_you_mean_one_of(value, names) if isinstance(value, str) else unquoted_text(value)
         allowed = ", ".join(names)
         return FieldError(parameter.name, f"is not one of {allowed}.", shown(value), allowed, hint)
     if isinstance(parameter, Fixed) and isinstance(parameter.value, str):
@@ -42,7 +44,7 @@ def check_kind(parameter: Parameter, value: Any) -> FieldError | None:
 def parameter(
     reader: Reader, body: Mapping[str, Any], place: str, before: Sequence[Parameter]
 ) -> Parameter | None:
-    kind = reader.choice(body, "kind", place, KINDS)
+    kind = reader.choice(body, "kind", place, KINDS, meant=_ELSEWHERE)
     name = reader.text(body, "name", place, limit=LINE_LIMIT)
     if kind == "categorical":
         return _categorical(reader, body, place, name, before)
