@@ -9,9 +9,9 @@ from models.domain import leasing
 from models.domain import records as r
 from services.ports import Store
 
+from .instruments import unblock
 from .placing import withdraw
 from .shared import changed, experiment_of
-from .tally import unblock
 
 
 def cancel(store: Store, experiment_id: int, reason: str, actor: str) -> r.Experiment:

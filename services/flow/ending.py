@@ -14,9 +14,9 @@ from models.domain import leasing
 from models.domain import records as r
 from services.ports import Ids, Transaction
 
+from .instruments import unblock
 from .placing import withdraw
 from .shared import changed, queue_of
-from .tally import unblock
 
 
 def take_back_in(

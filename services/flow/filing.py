@@ -17,9 +17,9 @@ from models.domain.recording import Judgement, judge
 from models.domain.replacing import replace
 from services.ports import Ids, Transaction
 
+from .instruments import count_failure, count_success, unblock
 from .placing import withdraw as withdraw_from_subscribers
 from .shared import changed, fingerprint, needed, problem_at, problem_of
-from .tally import count_failure, count_success, unblock
 
 COMMENT_SHOWN = 500  # letters of a comment where it is told why an experiment is held
 

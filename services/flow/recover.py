@@ -11,9 +11,9 @@ from models.domain import records as r
 from models.domain.lifecycle import move
 from services.ports import Store
 
+from .instruments import block
 from .placing import come_back, withdraw
 from .shared import changed
-from .tally import block
 
 #: No API process said that it lives for this long (each does every second): holders could not be heard, so nobody
 #: loses a lease.

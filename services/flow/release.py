@@ -11,8 +11,8 @@ from models.domain import leasing
 from models.domain import records as r
 from services.ports import Store
 
+from .instruments import count_failure, unblock
 from .renew import Answer, Changes, Judge, each_held, lease_event
-from .tally import count_failure, unblock
 
 REASON_LIMIT = 2000
 

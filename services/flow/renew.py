@@ -16,9 +16,9 @@ from models.domain.replacing import replace
 from services.ports import Store, Transaction
 
 from .claim import SEEN_EVERY, Probe, probing
+from .instruments import block, unblock
 from .placing import come_back
 from .shared import changed
-from .tally import block, unblock
 
 NOTE_LIMIT = 2000
 PROBE_ANSWERS = ("running", "done", "never_ran", "unknown")

@@ -11,10 +11,10 @@ from models.domain import records as r
 from models.domain.lifecycle import move
 from services.ports import Store, Transaction
 
+from .instruments import unblock
 from .placing import come_back
 from .shared import campaign_of, changed, experiment_of
 from .stage import PRIORITY_LIMIT
-from .tally import unblock
 
 
 def approve(store: Store, experiment_id: int, actor: str) -> r.Experiment:

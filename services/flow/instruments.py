@@ -1,4 +1,4 @@
-"""tally: what the end of a run does to its instrument, once the run itself is written."""
+"""What a run and its end do to their instrument: counted for and against it, blocked, unblocked."""
 
 from __future__ import annotations
 
