@@ -11,7 +11,7 @@ from labqueue.problem.parameters import Categorical
 from labqueue.problem.pool import SHOWN_COLUMNS
 from labqueue.strategy import BAYESIAN, CALLER, DESIGN, Strategy
 
-from .feasibility import never_positive, nowhere
+from .feasibility import below_zero, never_positive, nowhere
 
 #: Acquisition functions that need one number to be made best, and those that need a front.
 FOR_A_SCORE = ("log_ei", "log_nei", "ucb", "knowledge_gradient")
@@ -20,6 +20,8 @@ FOR_A_FRONT = ("log_nehvi",)
 FOR_LEARNING = ("auto", "uncertainty", "entropy", "disagreement", "random")
 #: Kinds of model for outputs that are told apart by labels.
 FOR_LABELS = ("auto", "variational", "ensemble", "forest")
+
+_POSITIVE = "Write what an experiment costs as a positive number."
 
 
 def check(problem: Problem, strategy: Strategy, texts: Collection[str] = ()) -> list[FieldError]:
@@ -91,8 +93,12 @@ def _cost(problem: Problem, strategy: Strategy, texts: Collection[str]) -> Itera
                 yield FieldError("strategy.cost", text, strategy.cost, hint=hint)
             elif never_positive(problem, node):
                 text = "is never above 0 in the ranges of its parameters."
-                hint = "Write what an experiment costs as a positive number."
-                yield FieldError("strategy.cost", text, strategy.cost, hint=hint)
+                yield FieldError("strategy.cost", text, strategy.cost, hint=_POSITIVE)
+            elif found := below_zero(problem, node):
+                value, point = found
+                at = ", ".join(f"{name} is {point.get(name, 0):g}" for name in node.names)
+                text = f"is {value:.4g} where {at}."
+                yield FieldError("strategy.cost", text, strategy.cost, hint=_POSITIVE)
         for name in node.names:
             if name not in numbers:
                 hint, text = did_you_mean(name, numbers), f"mentions {name}, which is no numeric parameter."

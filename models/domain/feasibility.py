@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import replace
+from itertools import islice, product
 
 from labqueue.problem import (
     TOLERANCE,
@@ -18,6 +19,7 @@ from labqueue.problem import (
     Mixture,
     Parameter,
     Problem,
+    Value,
 )
 from labqueue.problem.expression import Node, evaluate
 from models.space.intervals import EMPTY, INTERVALS, Interval, of
@@ -27,6 +29,8 @@ _BOXES = 2000
 #: Where there are more constraints, those that contradict each other are not looked for.
 _LEFT_OUT = 20
 _SEARCHES = 4
+#: At so many ends of ranges, and at so many points between them, an expression is tried.
+_ENDS, _BETWEEN = 256, 200
 
 _Box = dict[str, Interval]
 
@@ -114,6 +118,32 @@ def nowhere(problem: Problem, node: Node) -> bool:
 def never_positive(problem: Problem, node: Node) -> bool:
     """Is it proven that this expression in the problem's numbers is 0 or less wherever it is a real number?"""
     return of(evaluate(node, _whole(problem), INTERVALS))[1] <= 0
+
+
+def below_zero(problem: Problem, node: Node) -> tuple[float, dict[str, Value]] | None:
+    """The value below 0 that this expression in the problem's numbers has at a point that the constraints allow, and
+    that point; None where none was found at the ends of the ranges of these numbers and at points between them."""
+    ranges = _whole(problem)
+    if of(evaluate(node, ranges, INTERVALS))[0] >= 0:
+        return None
+    from models.space.repair import quickly_valid
+
+    names = [name for name in node.names if ranges[name][0] < ranges[name][1]]
+    ends = islice(product((0.0, 1.0), repeat=len(names)), _ENDS)
+    # Evenly spread: the fractional parts of multiples of powers of 2^(1/(d+1)) (Niederreiter 1972).
+    steps = [2.0 ** (place / (len(names) + 1)) for place in range(1, len(names) + 1)]
+    between = ([number * each % 1.0 for each in steps] for number in range(1, _BETWEEN + 1))
+    for shares in (*ends, *between):
+        wanted: dict[str, Value] = {}
+        for name, share in zip(names, shares, strict=True):
+            low, high = ranges[name]
+            wanted[name] = low + share * (high - low)
+        point = quickly_valid(problem, wanted)
+        if point is not None:
+            value = float(evaluate(node, {name: float(point.get(name) or 0.0) for name in node.names}))
+            if value < 0:
+                return value, point
+    return None
 
 
 def _whole(problem: Problem) -> _Box:

@@ -9,7 +9,7 @@ from labqueue.states import State as S
 MOVES: dict[S, dict[S, str]] = {
     S.PROPOSED: {
         S.STAGED: "approve",
-        S.SUPERSEDED: "left outside by an edit of the problem",
+        S.SUPERSEDED: "a better candidate, or left outside by an edit of the problem",
         S.CANCELLED: "reject or cancel",
         S.EXPIRED: "use-by date",
         S.COMPLETED: "result of a run elsewhere",
@@ -56,6 +56,9 @@ MOVES: dict[S, dict[S, str]] = {
     S.EXPIRED: {S.COMPLETED: "late result", S.PARTIAL: "late result, some outputs outstanding"},
     S.COMPLETED: {},
 }
+
+#: What nobody has claimed yet.
+WAITING = (S.PROPOSED, S.STAGED)
 
 #: What suggestions must know of: points whose outcome is still to come.
 IN_FLIGHT = (S.PROPOSED, S.STAGED, S.LEASED, S.HELD, S.PARTIAL)

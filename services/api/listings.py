@@ -13,12 +13,14 @@ from labqueue.errors import NotFoundError
 from labqueue.problem import Problem, did_you_mean
 from labqueue.states import State
 from models.domain import records as r
+from models.domain.as_run import as_run
 from services.api import shapes
 from services.api.answers import time_text
 from services.api.attention import attention
 from services.api.shapes import Json
 from services.api.taught import learner_json
 from services.api.version import VERSION
+from services.flow.allowing import allowed
 from services.flow.shared import problem_of
 from services.ports import Store, Transaction
 from services.store.postgres import PostgresStore
@@ -107,10 +109,10 @@ def _campaign(tx: Transaction, campaign: r.Campaign) -> Json:
 
 
 def _best(tx: Transaction, campaign: r.Campaign, problem: Problem) -> _Found:
-    """Among those that satisfy the outcome constraints. Nothing where nothing is better than anything else."""
+    """Among those that satisfy the outcome constraints and that the problem still allows. Nothing where nothing is better than anything else."""
     if not problem.objectives or problem.learning:
         return _Found()
-    rows = tx.results.training(campaign.id, campaign.data_revision)
+    rows = allowed(campaign, problem, tx.results.training(campaign.id, campaign.data_revision))
     if problem.pareto:
         front = [rows[place] for place in problem.front([row.outputs for row in rows])]
         codes = {each.id: each.code for each in tx.experiments.get([row.experiment_id for row in front])}
@@ -132,7 +134,7 @@ def _member(row: r.TrainingRow, codes: Mapping[int, str], problem: Problem, scor
         "experiment": row.experiment_id,
         "code": codes[row.experiment_id],
         "score": score,
-        "parameters": problem.ordered(row.parameters),
+        "parameters": as_run(problem, row.parameters),
         "outputs": shapes.labelled(problem, row.outputs),
     }
 

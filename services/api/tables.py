@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from labqueue.problem import ROW, Problem
 from labqueue.states import State
 from models.domain import records as r
+from models.domain.as_run import as_run
 from models.domain.reconcile import CODE, ID
 from services.api.answers import csv_lines
 from services.api.listings import experiments_page, results_page
@@ -84,7 +85,7 @@ def results_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
 
     def rows() -> Iterable[Sequence[Any]]:
         for each in _all_pages(lambda after: results_page(store, campaign, after, CSV_PAGE)):
-            parameters = {**(each["parameters"] or {}), **(each["actual"] or {})}
+            parameters = as_run(problem, {**(each["parameters"] or {}), **(each["actual"] or {})})
             yield [
                 *(each[name] for name in plain),
                 *(parameters.get(name) for name in _columns(problem)),
@@ -101,7 +102,6 @@ def whole_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
     names = _columns(problem)
     # By code or, where that is the name of a parameter or output, by number: rows are paired with their experiments.
     plain = [*_ours(problem, CODE, ID)[:1], *_ours(problem, "state")]
-    keys = {ID: "id"}
 
     def rows() -> Iterable[Sequence[Any]]:
         after: int | None = 0
@@ -110,10 +110,10 @@ def whole_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
             with store.begin() as tx:
                 actual = tx.results.actual([each["id"] for each in found])
             for each in found:
-                parameters = {**(each["parameters"] or {}), **actual.get(each["id"], {})}
+                parameters = as_run(problem, {**(each["parameters"] or {}), **actual.get(each["id"], {})})
                 outputs = each["outputs"]
                 yield [
-                    *(each[keys.get(name, name)] for name in plain),
+                    *(each["id" if name == ID else name] for name in plain),
                     *(parameters.get(name) for name in names),
                     *(outputs.get(name) for name in problem.output_names),
                 ]

@@ -12,7 +12,7 @@ from labqueue.states import State
 from labqueue.strategy import Strategy
 from models.domain import records as r
 from models.domain.editing import Used, check_edit, introduced, looks_back
-from models.domain.lifecycle import move
+from models.domain.lifecycle import WAITING, move
 from services.ports import Store, Transaction
 
 from .define import check_feasible, check_together, check_unfinished, with_strategy
@@ -20,7 +20,6 @@ from .placing import withdraw
 from .pools import texts, with_pool
 from .shared import campaign_of, changed, problem_of, strategy_of
 
-WAITING = (State.PROPOSED, State.STAGED)
 #: Whose unclaimed points give way to an edit; what a person staged, pinned or approved waits for her.
 CHOSEN = ("suggester", "design")
 

@@ -12,6 +12,7 @@ from labqueue.errors import ConflictError
 from labqueue.states import State
 from models.domain import leasing
 from models.domain import records as r
+from models.domain.lifecycle import WAITING
 from services.ports import Ids, Transaction
 
 from .instruments import unblock
@@ -24,7 +25,7 @@ def take_back_in(
 ) -> list[r.Experiment]:
     """Cancels what nobody has claimed (staged or proposed). Raises ConflictError for anything else."""
     for each in waiting:
-        if each.state not in (State.STAGED, State.PROPOSED):
+        if each.state not in WAITING:
             raise ConflictError(f"Experiment {each.code} is {each.state}: only what waits can be taken back.")
     ended = [replace(leasing.cancel(each), finished_at=tx.now()) for each in waiting]
     tx.experiments.save(ended)

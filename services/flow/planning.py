@@ -9,7 +9,7 @@ from labqueue.states import Outcome, State
 from labqueue.strategy import BAYESIAN, CALLER, DESIGN, SEQUENTIAL, Strategy
 from models.domain import records as r
 from models.domain import staging_depth
-from models.domain.lifecycle import IN_FLIGHT, SPENT
+from models.domain.lifecycle import IN_FLIGHT, SPENT, WAITING
 from models.domain.stopping import room
 from services.ports import Transaction
 
@@ -63,7 +63,7 @@ def wanted(tx: Transaction, campaign: r.Campaign, most: int | None = None) -> Wa
     left = min((each for each in bounds if each is not None), default=None)
     if strategy.mode == SEQUENTIAL:
         return _one_after_the_other(tx, campaign, counts, left)
-    waiting = counts.get(State.STAGED, 0) + counts.get(State.PROPOSED, 0)
+    waiting = sum(counts.get(state, 0) for state in WAITING)
     whole = depth(tx, campaign, strategy, queue)
     fill = max(0, whole - waiting)
     fill = fill if left is None else min(fill, left)
@@ -93,15 +93,13 @@ def just_measured(tx: Transaction, campaign: r.Campaign, rows: Sequence[r.Traini
 
 
 def giving_way(tx: Transaction, campaign: r.Campaign) -> list[r.Experiment]:
-    """The suggester's staged candidates in the order in which they would be claimed, where there is a model that has
+    """The suggester's unclaimed candidates in the order in which they would be claimed, where there is a model that has
     not judged all of them; the initial design keeps its place."""
     strategy = strategy_of(campaign)
     if strategy.method in (DESIGN, CALLER) or strategy.mode == SEQUENTIAL or campaign.model_version == 0:
         return []
-    staged = [each for each in tx.experiments.of_campaign(campaign.id, (State.STAGED,)) if replaceable(each)]
-    if all(each.model_version >= campaign.model_version for each in staged):
-        return []
-    return sorted(staged, key=lambda each: (-each.priority, each.tag, each.id))
+    waiting = replaceable(tx, campaign)
+    return [] if all(each.model_version >= campaign.model_version for each in waiting) else waiting
 
 
 def used_up(tx: Transaction, campaign: r.Campaign, counts: dict[State, int]) -> bool:
@@ -151,11 +149,13 @@ def _late(tx: Transaction, campaign: r.Campaign) -> float:
     return 2 * max((each.seconds for each in tx.suggestions.recent(campaign.id, RECENT)), default=0.0)
 
 
-def replaceable(experiment: r.Experiment) -> bool:
-    """May a better candidate take its place? What a person, a script or a design staged keeps it."""
-    return (
-        experiment.state is State.STAGED
-        and experiment.origin == "suggester"
-        and not experiment.pinned
-        and experiment.approved_by is None
-    )
+def replaceable(tx: Transaction, campaign: r.Campaign) -> list[r.Experiment]:
+    """Those whose place a better candidate may take, in the order in which they would be claimed; what a person, a
+    script or a design staged, pinned or approved keeps it."""
+    waiting = tx.experiments.of_campaign(campaign.id, WAITING)
+    free = [
+        each
+        for each in waiting
+        if each.origin == "suggester" and not each.pinned and each.approved_by is None
+    ]
+    return sorted(free, key=lambda each: (-each.priority, each.tag, each.id))

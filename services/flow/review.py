@@ -8,7 +8,7 @@ from labqueue.errors import ConflictError, FieldError, InvalidError, NotFoundErr
 from labqueue.states import State
 from models.domain import leasing
 from models.domain import records as r
-from models.domain.lifecycle import move
+from models.domain.lifecycle import WAITING, move
 from services.ports import Store, Transaction
 
 from .instruments import unblock
@@ -101,7 +101,7 @@ def adjust(
         raise InvalidError(errors=[FieldError("priority", f"is outside {rule}.", priority, rule)])
     with store.begin() as tx:
         experiment = experiment_of(tx, experiment_id)
-        if experiment.state not in (State.PROPOSED, State.STAGED):
+        if experiment.state not in WAITING:
             raise ConflictError(
                 f"Experiment {experiment.code} is {experiment.state}: its place matters no longer."
             )

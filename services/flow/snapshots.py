@@ -12,6 +12,7 @@ from labqueue.problem import Problem
 from labqueue.states import Outcome
 from labqueue.strategy import SEQUENTIAL
 from models.domain import records as r
+from models.domain.as_run import as_run
 from services.ports import Chosen, Learner, Snapshot, Store, Transaction
 
 from .planning import just_measured
@@ -63,7 +64,7 @@ def take_snapshot(
 def in_order(problem: Problem, rows: Sequence[r.TrainingRow]) -> tuple[r.TrainingRow, ...]:
     """Rows as this version of the problem knows them: its own parameters, in its own order."""
     return tuple(
-        replace(row, planned=problem.ordered(row.planned), parameters=problem.ordered(row.parameters))
+        replace(row, planned=problem.ordered(row.planned), parameters=as_run(problem, row.parameters))
         for row in rows
     )
 

@@ -9,6 +9,7 @@ from labqueue.problem import did_you_mean
 from labqueue.states import State
 from models.domain import breaker
 from models.domain import records as r
+from models.domain.lifecycle import WAITING
 from services.ports import Store, Transaction
 
 from .placing import announce, end_with, withdraw
@@ -41,7 +42,7 @@ def finish(tx: Transaction, campaign: r.Campaign, reason: str, actor: str) -> r.
     tx.campaigns.save(campaign)
     # What comes back in this very moment is not claimed either.
     tx.experiments.set_ready(campaign.id, False)
-    waiting = tx.experiments.lock_of_campaign(campaign.id, (State.PROPOSED, State.STAGED))
+    waiting = tx.experiments.lock_of_campaign(campaign.id, WAITING)
     end_with(tx, campaign, waiting, actor)
     tx.events.add([r.Event("campaign.finished", actor, campaign_id=campaign.id, data={"reason": reason})])
     return campaign

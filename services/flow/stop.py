@@ -17,6 +17,7 @@ from models.space import counts
 from services.ports import Store, Transaction
 
 from . import designing
+from .allowing import allowed
 from .pools import features
 from .shared import problem_of, strategy_of
 from .steer import finish
@@ -89,8 +90,8 @@ def _progress(tx: Transaction, campaign: r.Campaign, problem: Problem, strategy:
     measured: list[Mapping[str, float] | None] = []
     base = 0
     if rules.target is not None or rules.no_improvement is not None:
-        rows = tx.results.training(campaign.id, campaign.data_revision)
-        rows = _of_this_problem(tx, campaign, problem, sorted(rows, key=lambda row: row.revision))
+        known = tx.results.training(campaign.id, campaign.data_revision)
+        rows = allowed(campaign, problem, sorted(known, key=lambda row: row.revision))
         measured = [None if row.outcome is Outcome.INFEASIBLE else row.outputs for row in rows]
         base = 0 if rules.no_improvement is None else _base(tx, campaign, problem, strategy, rows)
     learnt = rules.gain is not None or rules.plateau is not None
@@ -133,24 +134,13 @@ def _prices(tx: Transaction, problem: Problem, cost: str, points: Sequence[Mappi
 
 def price(cost: str, point: Mapping[str, Any]) -> float:
     """What the experiment costs; a parameter that does not exist at this point counts as 0, as do a column of a pool
-    that holds texts, and a cost that is no real number there, or too large for one."""
+    that holds texts, and a cost that is below 0 there, no real number, or too large for one."""
     node = parse(cost)
     amounts = {
         name: 0.0 if isinstance(point.get(name), str) else point.get(name) or 0.0 for name in node.names
     }
     found = float(evaluate(node, {name: float(value) for name, value in amounts.items()}))
-    return found if math.isfinite(found) else 0.0
-
-
-def _of_this_problem(
-    tx: Transaction, campaign: r.Campaign, problem: Problem, rows: Sequence[r.TrainingRow]
-) -> list[r.TrainingRow]:
-    """Those at points that may still be planned: what an edit put out of reach is no longer to be improved on."""
-    if campaign.problem_version == 1 or problem.opaque:
-        return list(rows)
-    every = tx.experiments.of_campaign(campaign.id, tuple(State))
-    inside = {each.id for each in every if each.planned and not problem.check_point(each.planned)}
-    return [row for row in rows if row.experiment_id in inside]
+    return max(0.0, found) if math.isfinite(found) else 0.0
 
 
 def _base(

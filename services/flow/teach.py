@@ -266,10 +266,9 @@ def _wanted(
     want = wanted(tx, campaign)
     if trains or campaign.model_version:
         return want, giving_way(tx, campaign) if want.renew else []
-    staged = [each for each in tx.experiments.of_campaign(campaign.id, (State.STAGED,)) if replaceable(each)]
-    old = [each for each in staged if (each.known or 0) < campaign.accepted]
+    old = [each for each in replaceable(tx, campaign) if (each.known or 0) < campaign.accepted]
     old = [] if strategy_of(campaign).mode == SEQUENTIAL else old
-    return Want(want.fill, len(old)), sorted(old, key=lambda each: (-each.priority, each.tag, each.id))
+    return Want(want.fill, len(old)), old
 
 
 def _open(tx: Transaction, job: r.Job) -> bool:

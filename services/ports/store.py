@@ -91,7 +91,7 @@ class Experiments(Protocol):
         """Locked in the order of their ids; waits for those that others lock."""
 
     def lock_replaceable(self, campaign_id: int) -> list[r.Experiment]:
-        """Staged, chosen by the suggester, neither approved nor pinned; those that others lock are skipped."""
+        """Proposed or staged, chosen by the suggester, neither approved nor pinned; those that others lock are skipped."""
 
     def counts(self, campaign_id: int) -> dict[State, int]: ...
     def ran(self, campaign_id: int) -> int:

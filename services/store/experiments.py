@@ -65,7 +65,7 @@ _SAVE_ONE = EXPERIMENT.update_one(["id"], _CHANGING)
 _SAVE_MANY = EXPERIMENT.update_many("id", _CHANGING)
 _OF_CAMPAIGN = f"{_FROM} WHERE e.campaign_id = %s AND e.state = ANY(%s::text[]) ORDER BY e.id"
 _REPLACEABLE = (
-    f"{_FROM} WHERE e.campaign_id = %s AND e.state = 'staged' AND e.origin = 'suggester' "
+    f"{_FROM} WHERE e.campaign_id = %s AND e.state IN ('proposed', 'staged') AND e.origin = 'suggester' "
     "AND e.approved_by IS NULL AND NOT e.pinned ORDER BY e.id FOR NO KEY UPDATE SKIP LOCKED"
 )
 _COUNTS = "SELECT state, count(*) FROM experiments WHERE campaign_id = %s GROUP BY state"

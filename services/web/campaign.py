@@ -9,9 +9,11 @@ from typing import Any
 from markupsafe import Markup
 
 from labqueue.problem import Problem
-from labqueue.states import State
 from models.domain import records as r
+from models.domain.as_run import as_run
+from models.domain.lifecycle import WAITING
 from services.api.listings import campaign_json
+from services.flow.allowing import allowed
 from services.flow.shared import problem_of
 from services.ports import Store
 from services.web.pictures import Series, picture
@@ -29,22 +31,27 @@ def campaign_page(store: Store, campaign: r.Campaign) -> dict[str, Any]:
         rows = sorted(
             tx.results.training(campaign.id, campaign.data_revision), key=lambda each: each.revision
         )
-        staged = tx.experiments.of_campaign(campaign.id, (State.STAGED, State.PROPOSED), 1000)
+        staged = tx.experiments.of_campaign(campaign.id, WAITING, 1000)
         models = tx.models.all(campaign.id)[-MODELS_SHOWN:]
         codes = {each.id: each.code for each in tx.experiments.get([row.experiment_id for row in rows])}
-    outputs = [row.outputs for row in rows]
-    front = [rows[place] for place in problem.front(outputs)] if problem.pareto else []
+    reachable = allowed(campaign, problem, rows)
+    front = (
+        [reachable[place] for place in problem.front([row.outputs for row in reachable])]
+        if problem.pareto
+        else []
+    )
     queued = sorted(staged, key=lambda each: (-each.priority, each.tag, each.id))
     return {
         "campaign": found,
         "problem": problem,
+        "units": {each.name: each.unit for each in (*problem.parameters, *problem.outputs) if each.unit},
         "front": [_row(problem, each, codes) for each in _by_first(problem, front)[:FRONT_SHOWN]],
         "front_size": len(front),
         "staged": [
             {"of": each, "point": problem.ordered(each.planned or {})} for each in queued[:STAGED_SHOWN]
         ],
         "staged_count": len(staged),
-        "pictures": [each for each in (_progress(problem, outputs), *_learning(models)) if each],
+        "pictures": [each for each in (_progress(problem, rows, reachable), *_learning(models)) if each],
         "model": _quality(models[-1]) if models else {},
     }
 
@@ -53,7 +60,7 @@ def _row(problem: Problem, row: r.TrainingRow, codes: Mapping[int, str]) -> dict
     shown = {name: problem.output(name).decode(value) for name, value in row.outputs.items()}
     return {
         "code": codes[row.experiment_id],
-        "point": problem.ordered(row.parameters),
+        "point": as_run(problem, row.parameters),
         "outputs": {name: shown[name] for name in problem.output_names if name in shown},
     }
 
@@ -62,15 +69,23 @@ def _by_first(problem: Problem, rows: Sequence[r.TrainingRow]) -> list[r.Trainin
     return sorted(rows, key=lambda row: row.outputs[problem.objectives[0].output])
 
 
-def _progress(problem: Problem, outputs: Sequence[Mapping[str, float]]) -> Markup:
-    """One objective: each score and the best so far. Two on a front: one against the other."""
+def _progress(problem: Problem, rows: Sequence[r.TrainingRow], reachable: Sequence[r.TrainingRow]) -> Markup:
+    """One objective: each score and the best so far, of what the problem still allows. Two on a front: one against the
+    other."""
     if problem.pareto:
-        return _against(problem, outputs) if len(problem.objectives) == 2 else Markup("")
+        return _against(problem, rows, reachable) if len(problem.objectives) == 2 else Markup("")
+    counted = {each.experiment_id for each in reachable}
     scored = [
-        (place + 1.0, problem.score(each), problem.admissible(each)) for place, each in enumerate(outputs)
+        (place, score, row)
+        for place, row in enumerate(rows, 1)
+        if (score := problem.score(row.outputs)) is not None
     ]
-    dots = [(place, score) for place, score, _ in scored if score is not None]
-    good = [(place, score) for place, score, admissible in scored if score is not None and admissible]
+    dots = [(float(place), score) for place, score, _ in scored]
+    good = [
+        (float(place), score)
+        for place, score, row in scored
+        if row.experiment_id in counted and problem.admissible(row.outputs)
+    ]
     best = accumulate((score for _, score in good), max)
     line = [(place, top) for (place, _), top in zip(good, best, strict=True)]
     if not dots:
@@ -79,19 +94,19 @@ def _progress(problem: Problem, outputs: Sequence[Mapping[str, float]]) -> Marku
     return picture("Progress", series, "results, in the order in which they came", "score", _near(dots))
 
 
-def _against(problem: Problem, outputs: Sequence[Mapping[str, float]]) -> Markup:
+def _against(problem: Problem, rows: Sequence[r.TrainingRow], reachable: Sequence[r.TrainingRow]) -> Markup:
     one, other = (each.output for each in problem.objectives)
 
-    def at(places: Sequence[int]) -> list[tuple[float, float]]:
-        return sorted((outputs[place][one], outputs[place][other]) for place in places)
+    def at(outputs: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
+        return sorted((each[one], each[other]) for each in outputs)
 
-    known = [place for place, each in enumerate(outputs) if problem.values(each) is not None]
-    front = problem.front(outputs)
-    points = at(known)
+    points = at([row.outputs for row in rows if problem.values(row.outputs) is not None])
+    candidates = [row.outputs for row in reachable]
+    front = at([candidates[place] for place in problem.front(candidates)])
     series = [
         Series("experiments", points),
-        Series("front", at(front), "line", "two"),
-        Series("on the front", at(front), "dots", "two"),
+        Series("front", front, "line", "two"),
+        Series("on the front", front, "dots", "two"),
     ]
     return picture("Pareto front", series, _label(problem, one), _label(problem, other), _near(points))
 

@@ -177,6 +177,7 @@ def test_only_unclaimed_unpinned_suggestions_can_be_replaced(world: World, fill:
     with world.store.begin() as tx:
         campaign = fill.campaign(tx)
         free = fill.staged(tx, campaign, 2, origin="suggester")
+        free += fill.staged(tx, campaign, 1, origin="suggester", state=State.PROPOSED)
         fill.staged(tx, campaign, 1, origin="suggester", pinned=True)
         fill.staged(tx, campaign, 1, origin="suggester", approved_by="ben")
         fill.staged(tx, campaign, 1, origin="suggester", state=State.LEASED)

@@ -29,7 +29,7 @@ CAMPAIGN = {
             {"name": "tau", "kind": "continuous", "low": 0.5, "high": 2, "unit": "min"},
             {"name": "solvent", "kind": "categorical", "categories": ["water", "ethanol"]},
         ],
-        "outputs": [{"name": "sty"}],
+        "outputs": [{"name": "sty", "unit": "g/h"}],
         "objectives": [{"output": "sty"}],
     },
     "strategy": {"method": "caller"},
@@ -108,7 +108,10 @@ def test_a_persons_day(run: Run, tmp_path: Path) -> None:
     lines = run("results", "snar", "--csv")[1].splitlines()
     assert lines[0].startswith("code,tau,solvent,sty") and lines[2].startswith("snar-2,1.25,ethanol,12.5")
     # Of results that have a number, which they get right after they were recorded.
-    until(lambda: "12.5 by snar-2" in run("campaign", "show", "snar")[1], "the best is shown")
+    until(lambda: "12.5 g/h by snar-2" in run("campaign", "show", "snar")[1], "the best is shown")
+    assert "conditions   tau 1.25 min, solvent ethanol" in run("campaign", "show", "snar")[1]
+    for command in ("results", "experiments"):
+        assert "tau (min)  solvent  sty (g/h)" in run(command, "snar")[1]
 
     out = run("status")[1]
     assert out.startswith("Needs a person:") and "snar-3 is held" in out and "given up" in out
@@ -118,7 +121,8 @@ def test_a_persons_day(run: Run, tmp_path: Path) -> None:
     assert "snar-4 is staged" in run("restage", "snar-4", "--reason", "new pump")[1]
     assert "snar-4 is cancelled" in run("cancel", "snar-4", "--reason", "not needed")[1]
     shown = run("show", "snar-4")[1]
-    assert "no vacuum" in shown and "hplc" in shown
+    assert "no vacuum" in shown and "hplc" in shown and "tau 2 min" in shown
+    assert "sty 12.5 g/h" in run("show", "snar-2")[1]
 
     assert "is paused" in run("instrument", "pause", "hplc", "--reason", "cleaning")[1]
     assert "cleaning" in run("instrument", "list")[1]
@@ -182,6 +186,7 @@ def test_a_front_is_shown_as_one(run: Run, url: str, tmp_path: Path) -> None:
         next(each for each in client.events() if each["type"] == "experiment.result")
     shown = run("campaign", "show", "snar")[1]
     assert "a front of 1 experiment" in shown and "The front" in shown and "snar-1" in shown
+    assert "code    sty (g/h)  cost  tau (min)" in shown
     assert "front of 1" in run("campaign", "list")[1]
 
 

@@ -13,6 +13,7 @@ from fake_rows import Port, plain, stored
 from labqueue.problem import Value
 from labqueue.states import State
 from models.domain import records as r
+from models.domain.lifecycle import WAITING
 
 _JSON = ("planned", "payload", "expected")
 #: What `save` leaves as it was staged.
@@ -98,7 +99,7 @@ class FakeExperiments(Port):
     def lock_replaceable(self, campaign_id: int) -> list[r.Experiment]:
         return [
             each
-            for each in self.of_campaign(campaign_id, [State.STAGED])
+            for each in self.of_campaign(campaign_id, WAITING)
             if each.origin == "suggester" and each.approved_by is None and not each.pinned
         ]
 
@@ -133,9 +134,7 @@ class FakeExperiments(Port):
         found = [
             each
             for each in self._all()
-            if each.state in (State.STAGED, State.PROPOSED)
-            and each.expires_at is not None
-            and each.expires_at < now
+            if each.state in WAITING and each.expires_at is not None and each.expires_at < now
         ]
         return found[:limit]
 

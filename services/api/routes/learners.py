@@ -15,6 +15,7 @@ from pydantic import Field
 from labqueue.errors import FieldError, InvalidError, NotFoundError, TooLargeError
 from labqueue.problem import Problem
 from models.domain import records as r
+from models.domain.as_run import as_run
 from services.api import shapes
 from services.api.answers import Json, dumps
 from services.api.body import check, parse, read_raw
@@ -299,7 +300,7 @@ def _row(row: r.TrainingRow, problem: Problem) -> dict[str, Any]:
         "experiment": row.experiment_id,
         "outcome": str(row.outcome),
         "planned": row.planned,
-        "parameters": row.parameters,
+        "parameters": as_run(problem, row.parameters),
         "outputs": shapes.labelled(problem, row.outputs),
         "noise": dict(row.noise),
         "replicates": {

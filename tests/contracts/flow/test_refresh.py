@@ -127,6 +127,26 @@ def test_where_only_the_last_gives_way_the_others_are_not_announced_again(lab: L
     assert lab.events("campaign.reordered") == []
 
 
+def test_what_waits_for_approval_is_judged_anew_and_what_was_approved_stays(lab: Lab) -> None:
+    campaign = lab.campaign(method="bayesian", initial=3, depth=3, approve=True)
+    for each in lab.suggest(campaign):
+        review.approve(lab.store, each.id, PERSON)
+    run_all(lab)
+    assert lab.train(campaign) == 1
+    first, second, approved = lab.suggest(campaign)
+    review.approve(lab.store, approved.id, PERSON)
+    (new,) = refreshed(lab, campaign, [None, 0])
+    assert list(lab.learner.snapshots[-1].staged) == [first.planned, second.planned]
+    assert [lab.state(each.id) for each in (first, second, approved, new)] == [
+        State.PROPOSED,
+        State.SUPERSEDED,
+        State.STAGED,
+        State.PROPOSED,
+    ]
+    assert lab.experiment(first.id).model_version == 2 and lab.experiment(first.id).staged_at is None
+    assert told(published(lab), "batch") == [], "nothing that can be claimed has changed"
+
+
 def test_what_gives_way_says_why_with_the_figures(lab: Lab) -> None:
     campaign, (_, _, third) = modelled(lab)
     (new,) = refreshed(lab, campaign, [0, 1, None])

@@ -246,6 +246,7 @@ def test_filling_up_after_a_good_candidate_ends_nothing(lab: Lab) -> None:
 def test_a_cost_that_is_no_real_number_is_none(cost: str) -> None:
     assert stop.price(cost, {"x": 2.0}) == 0.0
     assert stop.price("2 + 1 / exp(x * 1000)", {"x": 2.0}) == 2.0
+    assert stop.price("1 - x", {"x": 2.0}) == 0.0, "nothing is earned by an experiment"
 
 
 def test_a_gain_is_weighed_against_the_cost_of_its_candidate(lab: Lab) -> None:

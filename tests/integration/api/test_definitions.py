@@ -202,6 +202,18 @@ async def test_the_best_is_one_that_counts(client: Client, context: Context) -> 
     assert (found["best"]["code"], found["best"]["score"], found["front"]) == ("limits-2", 3.0, [])
 
 
+async def test_the_best_is_one_that_the_problem_still_allows(client: Client, context: Context) -> None:
+    lab = await Lab.make(client, "worn", problem())
+    for tau, value in ((1.0, 3.0), (5.0, 9.0), (1.5, 2.0)):
+        await elsewhere(lab, tau, **{"yield": value, "purity": 0.5})
+    await numbered(context)
+    assert (await client.ok("GET", "/campaigns/worn"))["best"]["code"] == "worn-2"
+    await change(lab, narrowed())
+    assert (await client.ok("GET", "/campaigns/worn"))["best"]["code"] == "worn-1"
+    page = await client.get("http://localhost/campaigns/worn")
+    assert "<strong>worn-1</strong>" in page.text and "tau 1 min" in page.text
+
+
 async def test_a_front_is_those_that_no_other_beats(client: Client, context: Context) -> None:
     goals = [{"output": "yield"}, {"output": "purity", "goal": "minimize"}]
     lab = await Lab.make(client, "fronts", problem(objectives=goals))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api import Client, Lab, result, served
+from api import Client, Lab, numbered, result, served
 
 from labqueue.cli import main
 from services.bootstrap import Context
@@ -74,6 +74,37 @@ async def test_what_is_given_out_can_be_edited_and_read_in(lab: Lab, client: Cli
     assert [each["verdict"] for each in found["rows"]] == ["changed", "unchanged", "recorded"]
     assert found["rows"][2]["actual"] == {"tau": 2.4}
     assert await export(client) == text.replace("staged", "completed")
+
+
+async def test_what_depended_on_the_planned_category_is_not_given_out(
+    client: Client, context: Context
+) -> None:
+    problem = {
+        "parameters": [
+            {"name": "mode", "kind": "categorical", "categories": ["heat", "light"]},
+            {
+                "name": "power",
+                "kind": "integer",
+                "low": 1,
+                "high": 9,
+                "when": {"parameter": "mode", "is": "light"},
+            },
+        ],
+        "outputs": [{"name": "yield"}],
+        "objectives": [{"output": "yield"}],
+    }
+    lab = await Lab.make(client, problem=problem)
+    body = {"key": "mine", "items": [{"parameters": {"mode": "light", "power": 3}}]}
+    (staged,) = (await client.ok("POST", f"/campaigns/{lab.campaign}/experiments", body))["experiments"]
+    said = result(staged["id"], outputs={"yield": 0.5}, actual={"mode": "heat"})
+    await client.ok("POST", "/results", {"items": [said]})
+    await numbered(context)
+    assert list(csv.reader(io.StringIO(await export(client))))[1] == ["lab-1", "completed", "heat", "", "0.5"]
+    best = (await client.ok("GET", f"/campaigns/{lab.campaign}"))["best"]
+    assert best["parameters"] == {"mode": "heat"}
+    found = await client.ok("GET", f"/campaigns/{lab.campaign}/results?format=csv")
+    row = next(csv.DictReader(io.StringIO(found)))
+    assert (row["mode"], row["power"]) == ("heat", "")
 
 
 async def test_names_that_our_own_columns_have_are_the_problems(client: Client) -> None:

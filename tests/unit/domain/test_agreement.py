@@ -33,7 +33,11 @@ def problem(objectives: list[dict[str, Any]]) -> Problem:
         (ONE, {}),
         (ONE, {"cost": "temperature * stirrer", "stop": {"cost": 9, "target": 80, "gain": 0.1}}),
         (ONE, {"acquisition": "log_ei", "stop": {"plateau": {"output": "yield", "metric": "r2"}}}),
-        (ONE, {"cost": "temperature - 119"}),  # above 0 at its end
+        (ONE, {"cost": "temperature - 20"}),  # 0 at its end
+        (
+            ONE,
+            {"cost": "temperature ^ 2 - 10 * temperature"},
+        ),  # which is nowhere below 0, though its parts are
         (ONE, {"acquisition": "uncertainty"}),
         (FRONT, {"acquisition": "log_nehvi", "stop": {"target": {"yield": 80, "cost": 3}, "gain": 1}}),
         (FRONT, {"acquisition": "random", "stop": {"no_improvement": 5}}),
@@ -88,6 +92,25 @@ def test_what_goes_together(objectives: list[dict[str, Any]], strategy: dict[str
 )
 def test_what_does_not_is_named(objectives: list[Any], strategy: dict[str, Any], field: str) -> None:
     assert [each.field for each in check(problem(objectives), Strategy.from_json(strategy))] == [field]
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [
+        ("temperature - 119", "is -99 where temperature is 20."),
+        ("(temperature - 70) ^ 2 - 100", "is -"),
+        ("100 - temperature", "is -20 where temperature is 120."),
+    ],
+)
+def test_a_cost_below_zero_is_refused_with_a_point(cost: str, said: str) -> None:
+    (error,) = check(problem(ONE), Strategy.from_json({"cost": cost}))
+    assert error.field == "strategy.cost" and error.message.startswith(said)
+
+
+def test_where_the_constraints_allow_no_cost_below_zero_there_is_none() -> None:
+    warm = {"kind": "linear", "coefficients": {"temperature": 1}, "operator": "<=", "bound": 90}
+    body = {**problem(ONE).to_json(), "constraints": [warm]}
+    assert check(Problem.from_json(body), Strategy.from_json({"cost": "100 - temperature"})) == []
 
 
 def test_opaque_items_are_suggested_by_the_caller() -> None:

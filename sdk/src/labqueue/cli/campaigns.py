@@ -16,6 +16,7 @@ from labqueue.problem import MAXIMIZE, MINIMIZE, Problem
 from .connect import Verbs, add_json, add_reason, client
 from .files import CampaignFile, pairs, read_campaign, read_document, read_rows
 from .show import cell, counts, dump, many, moment, table
+from .units import amount, amounts, titles, units_of
 
 
 def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -174,7 +175,9 @@ def _best_value(campaign: Mapping[str, Any]) -> Any:
         return None
     objectives = (campaign.get("problem") or {}).get("objectives") or []
     if len(objectives) == 1 and objectives[0].get("goal", MAXIMIZE) in (MAXIMIZE, MINIMIZE):
-        return best["outputs"].get(objectives[0]["output"])
+        name = objectives[0]["output"]
+        value, units = best["outputs"].get(name), units_of(campaign)
+        return amount(name, value, units) if name in units else value
     return f"score {cell(best['score'])}"
 
 
@@ -259,15 +262,15 @@ def show(args: argparse.Namespace) -> int:
     if args.json:
         print(dump(found))
         return 0
-    best, front = found.get("best"), found.get("front") or []
+    best, front, units = found.get("best") or {}, found.get("front") or [], units_of(found)
     rows = [
         ("state", f"{found.get('state')}. {_reason(found)}".rstrip(" .")),
         ("owner", found.get("owner")),
         ("queue", found.get("queue")),
         ("experiments", counts(found.get("counts"))),
         ("best", _best(found)),
-        ("conditions", best and best.get("parameters")),
-        ("outputs", best and best.get("outputs")),
+        ("conditions", amounts(best.get("parameters"), units) or None),
+        ("outputs", amounts(best.get("outputs"), units) or None),
         ("model", found.get("model_version")),
         ("learner", learner_text(found.get("learner"))),
         ("created", moment(found.get("created_at"))),
@@ -284,7 +287,7 @@ def show(args: argparse.Namespace) -> int:
             ]
             for each in front
         ]
-        print(f"\nThe front\n{table(['code', *outputs, *names], members)}")
+        print(f"\nThe front\n{table(['code', *titles([*outputs, *names], units)], members)}")
     return 0
 
 
@@ -368,13 +371,15 @@ def _where(error: FieldError, path: str | None, one: bool) -> FieldError:
 
 
 def experiments(args: argparse.Namespace) -> int:
-    found = list(client(args).experiments(args.campaign, args.state))
+    server = client(args)
+    found = list(server.experiments(args.campaign, args.state))
     if args.json:
         print(dump(found))
         return 0
     names = _names(found, "parameters")
     outputs = _names(found, "outputs")
-    header = ["code", "state", "priority", *names, *outputs, "why"]
+    units = units_of(server.campaign(args.campaign))
+    header = ["code", "state", "priority", *titles([*names, *outputs], units), "why"]
     rows = [
         [
             each.get("code"),
@@ -391,19 +396,23 @@ def experiments(args: argparse.Namespace) -> int:
 
 
 def results(args: argparse.Namespace) -> int:
-    found = list(client(args).results(args.campaign))
+    server = client(args)
+    found = list(server.results(args.campaign))
     if args.json:
         print(dump(found))
         return 0
     names, outputs = _names(found, "parameters"), _names(found, "outputs")
-    header = ["code", *names, *outputs, "outcome", "verdict", "instrument", "measured_at", "comment"]
+    about = ["outcome", "verdict", "instrument", "measured_at", "comment"]
     rows = [_result_row(each, names, outputs) for each in found]
     if args.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(header)
+        writer.writerow(["code", *names, *outputs, *about])
         writer.writerows(rows)
+    elif rows:
+        shown = titles([*names, *outputs], units_of(server.campaign(args.campaign)))
+        print(table(["code", *shown, *about], map(_with_moment, rows)))
     else:
-        print(table(header, map(_with_moment, rows)) if rows else "There are no results yet.")
+        print("There are no results yet.")
     return 0
 
 

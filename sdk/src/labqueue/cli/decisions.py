@@ -14,6 +14,7 @@ from labqueue.problem import Problem
 from .connect import Verbs, add_json, add_reason, client
 from .files import pairs
 from .show import cell, dump, moment, table
+from .units import Units, amounts, units_of
 
 DECISIONS = ("run_again", "complete", "give_up")
 
@@ -95,14 +96,21 @@ def _values(server: Client, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def show(args: argparse.Namespace) -> int:
-    found = client(args).experiment(args.experiment)
-    print(dump(found) if args.json else experiment_text(found))
+    server = client(args)
+    found = server.experiment(args.experiment)
+    if args.json:
+        print(dump(found))
+    else:
+        print(experiment_text(found, units_of(server.campaign(found["campaign"]))))
     return 0
 
 
-def experiment_text(found: Mapping[str, Any]) -> str:
-    plain = ("code", "campaign", "state", "state_reason", "priority", "reason", "parameters", "outputs")
-    lines = [f"{name:12} {cell(found[name])}" for name in plain if found.get(name) not in (None, "", {})]
+def experiment_text(found: Mapping[str, Any], units: Units) -> str:
+    plain = ("code", "campaign", "state", "state_reason", "priority", "reason")
+    lines = [f"{name:12} {cell(found[name])}" for name in plain if found.get(name) not in (None, "")]
+    lines += [
+        f"{name:12} {amounts(found[name], units)}" for name in ("parameters", "outputs") if found.get(name)
+    ]
     attempts = [
         (
             each.get("number"),
@@ -117,7 +125,12 @@ def experiment_text(found: Mapping[str, Any]) -> str:
     ]
     header = ("attempt", "instrument", "end", "started", "run", "reason", "notes")
     results = [
-        (each.get("id"), each.get("outcome") or "measured", each.get("outputs"), each.get("comment"))
+        (
+            each.get("id"),
+            each.get("outcome") or "measured",
+            amounts(each.get("outputs"), units),
+            each.get("comment"),
+        )
         for each in found.get("results") or ()
     ]
     parts = ["\n".join(lines)]

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from labqueue.states import State
 from models.domain import records as r
+from models.domain.lifecycle import WAITING
 from services.fronts.alchemist.refusals import Refusal
 from services.fronts.alchemist.sessions.keeping import text_of
 from services.fronts.alchemist.sessions.session import Session
@@ -23,7 +24,6 @@ from . import beside
 PENDING, RUNNING, DONE, FAILED = "pending", "running", "done", "failed"
 STATUSES = (PENDING, RUNNING, DONE, FAILED)
 #: What nobody has begun.
-WAITING = (State.PROPOSED, State.STAGED)
 _STATUS = {
     State.PROPOSED: PENDING,
     State.STAGED: PENDING,

@@ -8,6 +8,7 @@ from typing import Any
 
 from labqueue.states import State
 from models.domain import records as r
+from models.domain.lifecycle import WAITING
 from services.flow.shared import fingerprint
 from services.fronts.alchemist.experiments import items, rows
 from services.fronts.alchemist.experiments.results import Measured, record_in
@@ -61,7 +62,7 @@ def complete(act: Act, asked: Completion) -> Json:
 
 def _complete(tx: Transaction, act: Act, session: Session, asked: Completion) -> Json | Refusal:
     campaign = tx.campaigns.lock(session.id)
-    listed = [] if campaign is None else tx.experiments.lock_of_campaign(campaign.id, items.WAITING)
+    listed = [] if campaign is None else tx.experiments.lock_of_campaign(campaign.id, WAITING)
     ids = [each.id for each in listed]
     known = beliefs.of(tx, session.id, act.visitor)
     request = fingerprint([list(asked.outputs), asked.about])

@@ -8,6 +8,7 @@ from typing import Any
 
 from labqueue.errors import InvalidError
 from models.domain import records as r
+from models.domain.lifecycle import WAITING
 from services.flow.ending import take_back_in
 from services.flow.stage import BATCH_LIMIT, StageItem, StageRequest, stage_in
 from services.fronts.alchemist.experiments import beside, items
@@ -77,7 +78,7 @@ def stage(act: Act, points: Sequence[Point], key: str = "", *, whole: bool = Fal
 
 def n_pending(tx: Transaction, campaign: r.Campaign) -> int:
     """Exact up to COUNTED; beyond, as whoever read the list last knows it, with what was staged since."""
-    counted = tx.experiments.at_least(campaign.id, items.WAITING, COUNTED)
+    counted = tx.experiments.at_least(campaign.id, WAITING, COUNTED)
     return counted if counted < COUNTED else max(counted, beliefs.known(tx, campaign.name))
 
 
@@ -108,7 +109,7 @@ def clear(act: Act) -> int:
         campaign = tx.campaigns.lock(act.session_id)
         if campaign is None:
             return 0
-        waiting = tx.experiments.lock_of_campaign(campaign.id, items.WAITING)
+        waiting = tx.experiments.lock_of_campaign(campaign.id, WAITING)
         take_back_in(tx, waiting, "cleared", act.actor)
         beliefs.has_cleared(tx, act.session_id, act.visitor)
         return len(waiting)
