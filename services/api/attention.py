@@ -59,7 +59,8 @@ def _held(tx: Transaction, campaign: r.Campaign, shown: Mapping[str, Any]) -> It
             f"{API}/experiments/{each.id}",
         )
     if count > SHOWN:
-        yield _item("held", f"{count - SHOWN} more of {campaign.name} are held", "", "", "")
+        do = f"labqueue decide {shlex.quote(campaign.name)} run_again|give_up --all --reason '...'"
+        yield _item("held", f"{count - SHOWN} more of {campaign.name} are held", "", do, "")
 
 
 def _instrument(tx: Transaction, shown: Mapping[str, Any]) -> Iterator[Json]:
@@ -81,7 +82,7 @@ def _campaign(tx: Transaction, campaign: r.Campaign, shown: Mapping[str, Any]) -
         yield _item("campaign", f"{name} is paused", shown["reason"], do, link)
     if counts.get("proposed"):
         what = f"{_experiments(counts['proposed'])} of {name} waiting for approval"
-        do = f"labqueue experiments {shlex.quote(name)} --state proposed, then labqueue approve CODE or reject CODE"
+        do = f"labqueue experiments {shlex.quote(name)} --state proposed, then labqueue approve CODE or reject CODE (--all: of the whole campaign)"
         yield _item("proposed", what, "", do, link)
     given_up = tx.experiments.given_up(campaign.id) if counts.get("failed") else 0
     if given_up:

@@ -18,7 +18,7 @@ from .shared import campaign_of, queue_of
 
 def pause_campaign(store: Store, name: str, reason: str, actor: str) -> r.Campaign:
     """Staging and claims stop; what runs goes on and its results are taken."""
-    return _turn(store, name, "paused", reason or "paused", actor)
+    return _turn(store, name, "paused", reason or _said_so(actor), actor)
 
 
 def resume_campaign(store: Store, name: str, reason: str, actor: str) -> r.Campaign:
@@ -31,7 +31,7 @@ def finish_campaign(store: Store, name: str, reason: str, actor: str) -> r.Campa
     """What is staged is cancelled, runs end by themselves, results go on being taken."""
     with store.begin() as tx:
         campaign = campaign_of(tx, name, lock=True)
-        return finish(tx, campaign, reason or "finished", actor)
+        return finish(tx, campaign, reason or _said_so(actor), actor)
 
 
 def finish(tx: Transaction, campaign: r.Campaign, reason: str, actor: str) -> r.Campaign:
@@ -79,7 +79,7 @@ def _turn(store: Store, name: str, state: str, reason: str, actor: str) -> r.Cam
 
 def pause_queue(store: Store, name: str, reason: str, actor: str) -> r.Queue:
     """Claims answer with the reason; staging goes on."""
-    return _turn_queue(store, name, "paused", reason or "paused", actor)
+    return _turn_queue(store, name, "paused", reason or _said_so(actor), actor)
 
 
 def resume_queue(store: Store, name: str, reason: str, actor: str) -> r.Queue:
@@ -88,7 +88,12 @@ def resume_queue(store: Store, name: str, reason: str, actor: str) -> r.Queue:
 
 def drain_queue(store: Store, name: str, reason: str, actor: str) -> r.Queue:
     """Nothing new is staged; what is staged is still claimed."""
-    return _turn_queue(store, name, "draining", reason or "draining", actor)
+    return _turn_queue(store, name, "draining", reason or _said_so(actor), actor)
+
+
+def _said_so(actor: str) -> str:
+    """A reason where none was given: each message that quotes it tells at least whom to ask."""
+    return f"{actor.partition(':')[2] or actor} said so"
 
 
 def _turn_queue(store: Store, name: str, state: str, reason: str, actor: str) -> r.Queue:
@@ -104,7 +109,7 @@ def _turn_queue(store: Store, name: str, state: str, reason: str, actor: str) ->
 
 def pause_instrument(store: Store, name: str, reason: str, actor: str) -> r.Instrument:
     with store.begin() as tx:
-        instrument = replace(_instrument(tx, name), state="paused", reason=reason or "paused")
+        instrument = replace(_instrument(tx, name), state="paused", reason=reason or _said_so(actor))
         return _put(tx, instrument, "instrument.paused", actor, instrument.reason)
 
 

@@ -172,6 +172,23 @@ def test_a_running_campaign_is_edited_by_its_file(run: Run, tmp_path: Path) -> N
     assert code == 1 and "queue: is flow in the campaign" in err
 
 
+def test_all_of_a_campaign_are_decided_about_at_once(run: Run, tmp_path: Path) -> None:
+    assert run("campaign", "create", "snar.json")[0] == 0
+    (tmp_path / "rows.csv").write_text("tau,solvent\n1,water\n1.25,water\n1.5,ethanol\n")
+    assert run("stage", "snar", "--csv", "rows.csv", "--propose")[0] == 0
+    code, out, err = run("approve", "snar", "--all")
+    assert (code, out.splitlines()) == (0, [f"snar-{number} is staged." for number in (1, 2, 3)]), err
+    assert run("approve", "snar", "--all") == (0, "No experiment of snar is proposed.\n", "")
+    serve(run, 3)
+    code, _, err = run("decide", "snar", "complete", "sty=1", "--all")
+    assert code == 1 and "one by one" in err
+    code, out, err = run("decide", "snar", "give_up", "--all", "--reason", "wrong solvent")
+    assert (code, out.splitlines()) == (0, ["snar-1 is failed.", "snar-2 is failed."]), err
+    assert run("restage", "snar", "--all")[1].splitlines() == ["snar-1 is staged.", "snar-2 is staged."]
+    code, _, err = run("decide", "snra", "run_again", "--all")
+    assert code == 1 and "snar" in err
+
+
 def test_a_front_is_shown_as_one(run: Run, url: str, tmp_path: Path) -> None:
     file = json.loads(json.dumps(CAMPAIGN))
     file["problem"]["outputs"].append({"name": "cost"})

@@ -32,12 +32,6 @@ def test_a_queue_whose_work_is_done_is_not_said_to_have_had_none() -> None:
     assert "nothing waits or runs" in said and "nothing yet" not in said
 
 
-@pytest.mark.parametrize(("reason", "said"), [("finished", 1), ("all is finished", 2)])
-def test_a_state_is_not_its_own_reason(reason: str, said: int) -> None:
-    campaign = {"name": "snar", "state": "finished", "reason": reason}
-    assert status_text({"campaigns": [campaign]}).count("finished") == said
-
-
 def test_a_flag_that_is_not_set_may_be_left_out_without_a_change() -> None:
     before = {"kind": "continuous", "log": False, "low": 1}
     assert list(changes(before, {"kind": "discrete", "low": 0})) == [

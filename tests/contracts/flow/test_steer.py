@@ -54,7 +54,7 @@ def test_a_replay_during_a_pause_waits_too(lab: Lab) -> None:
 
 def test_pausing_twice_is_once_and_needs_no_reason(lab: Lab) -> None:
     lab.campaign()
-    assert steer.pause_campaign(lab.store, "snar", "", PERSON).reason == "paused"
+    assert steer.pause_campaign(lab.store, "snar", "", "person:anna").reason == "anna said so"
     steer.pause_campaign(lab.store, "snar", "again", PERSON)
     assert len(lab.events("campaign.paused")) == 1
 

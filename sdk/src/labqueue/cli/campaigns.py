@@ -158,14 +158,8 @@ def _campaign_row(each: Mapping[str, Any]) -> tuple[Any, ...]:
         each.get("queue"),
         best,
         counts(each.get("counts")),
-        _reason(each),
+        each.get("reason"),
     )
-
-
-def _reason(campaign: Mapping[str, Any]) -> str:
-    """A campaign that was finished without a reason has the word itself as one."""
-    reason = campaign.get("reason") or ""
-    return "" if reason == campaign.get("state") else str(reason)
 
 
 def _best_value(campaign: Mapping[str, Any]) -> Any:
@@ -264,7 +258,7 @@ def show(args: argparse.Namespace) -> int:
         return 0
     best, front, units = found.get("best") or {}, found.get("front") or [], units_of(found)
     rows = [
-        ("state", f"{found.get('state')}. {_reason(found)}".rstrip(" .")),
+        ("state", f"{found.get('state')}. {found.get('reason') or ''}".rstrip(" .")),
         ("owner", found.get("owner")),
         ("queue", found.get("queue")),
         ("experiments", counts(found.get("counts"))),
@@ -312,7 +306,7 @@ def _best(campaign: Mapping[str, Any]) -> str:
 
 def act(args: argparse.Namespace) -> int:
     found = client(args).campaign_action(args.campaign, args.action, args.reason)
-    why = _reason(found)
+    why = found.get("reason") or ""
     print(f"The campaign {args.campaign} is {found.get('state')}{': ' if why else ''}{why}.")
     return 0
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from labqueue.client import Client
-from labqueue.errors import InvalidError
+from labqueue.errors import ConflictError, InvalidError
 from labqueue.problem import Problem
 
 from .connect import Verbs, add_json, add_reason, client
@@ -25,22 +25,26 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     add_json(one)
     one.set_defaults(call=show)
     one = verbs.add_parser("decide", parents=[common], help="what becomes of a held experiment")
-    one.add_argument("experiment")
+    one.add_argument("experiment", help="its number or its code; with --all, a campaign")
     one.add_argument("decision", choices=DECISIONS)
     one.add_argument("outputs", nargs="*", metavar="OUTPUT=VALUE", help="for complete: what was measured")
     one.add_argument("--comment", default="", help="for complete: kept beside the result")
+    one.add_argument("--all", action="store_true", help="every held experiment of the campaign")
     add_reason(one)
     one.set_defaults(call=decide)
-    for action, what in (
-        ("approve", "proposed experiments may be claimed"),
-        ("reject", "proposed experiments are cancelled"),
-        ("cancel", "cancel; where an instrument runs it, ask it to stop"),
-        ("restage", "give a failed experiment another round of attempts"),
+    for action, what, state in (
+        ("approve", "proposed experiments may be claimed", "proposed"),
+        ("reject", "proposed experiments are cancelled", "proposed"),
+        ("cancel", "cancel; where an instrument runs it, ask it to stop", ""),
+        ("restage", "give a failed experiment another round of attempts", "failed"),
     ):
         one = verbs.add_parser(action, parents=[common], help=what)
         one.add_argument("experiments", nargs="+", metavar="experiment")
+        if state:
+            text = f"the names are campaigns: every {state} experiment of theirs"
+            one.add_argument("--all", action="store_true", help=text)
         add_reason(one)
-        one.set_defaults(call=act, action=action)
+        one.set_defaults(call=act, action=action, state=state, all=False)
     one = verbs.add_parser("dismiss", parents=[common], help="seen: a failure that needs nobody any more")
     one.add_argument("names", nargs="+", metavar="name", help="a failed experiment, or a refused result's id")
     one.add_argument("--reason", required=True, help="why nothing is done about it; kept with your name")
@@ -59,18 +63,39 @@ def dismiss(args: argparse.Namespace) -> int:
 def act(args: argparse.Namespace) -> int:
     """One after the other; stops at the first that cannot be done."""
     server = client(args)
-    for name in args.experiments:
-        found = server.experiment_action(
-            name, "replay" if args.action == "restage" else args.action, args.reason
-        )
+    action = "replay" if args.action == "restage" else args.action
+
+    def one(name: str) -> None:
+        found = server.experiment_action(name, action, args.reason)
         wished = args.action == "cancel" and found.get("state") == "leased"
         more = ": its instrument has been asked to stop" if wished else ""
         print(f"{found.get('code', name)} is {found.get('state')}{more}.")
+
+    if args.all:
+        return _every(server, args.experiments, args.state, one)
+    for name in args.experiments:
+        one(name)
+    return 0
+
+
+def _every(server: Client, campaigns: Sequence[str], state: str, act: Callable[[str], None]) -> int:
+    """Acts on each experiment of the campaigns that is in this state; what has left it meanwhile is named and stays."""
+    for campaign in campaigns:
+        codes = [each["code"] for each in server.experiments(campaign, state)]
+        if not codes:
+            print(f"No experiment of {campaign} is {state}.")
+        for code in codes:
+            try:
+                act(code)
+            except ConflictError as error:
+                print(error.message)
     return 0
 
 
 def decide(args: argparse.Namespace) -> int:
     result, server = None, client(args)
+    if args.all and args.decision == "complete":
+        raise InvalidError("What was measured differs: complete held experiments one by one, without --all.")
     if args.decision == "complete":
         outputs = _values(server, args)
         if not outputs:
@@ -78,8 +103,14 @@ def decide(args: argparse.Namespace) -> int:
         result = {"id": str(uuid.uuid4()), "outputs": outputs, "comment": args.comment}
     elif args.outputs:
         raise InvalidError(f"Outputs belong to complete, not to {args.decision}.")
-    found = server.decide(args.experiment, args.decision, args.reason, result)
-    print(f"{found.get('code', args.experiment)} is {found.get('state')}.")
+
+    def one(name: str) -> None:
+        found = server.decide(name, args.decision, args.reason, result)
+        print(f"{found.get('code', name)} is {found.get('state')}.")
+
+    if args.all:
+        return _every(server, [args.experiment], "held", one)
+    one(args.experiment)
     return 0
 
 
