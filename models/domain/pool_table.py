@@ -26,6 +26,8 @@ CATEGORY_LIMIT = 200
 CELL_LIMIT = 400_000_000
 NAME_LIMIT = 200
 FAULT_LIMIT = 20
+#: A block is read by columns: so many of its faults are gathered before the first by lines are told.
+_GATHERED = 2000
 #: Features are kept as 32-bit floats: larger numbers are none.
 LARGEST = 3.4e38
 _BLOCK_CELLS = 1 << 17
@@ -217,6 +219,8 @@ class Table:
             read = _numbers if column.kind == NUMBER else _categories
             values[:, number], names = read(column, cells, lines, faults)
             shown.append(names)
+        if len(faults.found) >= FAULT_LIMIT:
+            faults.stop_if_any()
         if len(faults.found) > before:
             return None
         for column, found in zip(self.columns, values.T, strict=True):
@@ -231,14 +235,21 @@ class _Faults:
 
     def add(self, field: str, message: str, value: Any = None, hint: str = "") -> None:
         self.found.append(FieldError(field, message, value, None, hint))
-        if len(self.found) >= FAULT_LIMIT:
+        if len(self.found) >= _GATHERED:
             self.stop_if_any()
 
     def stop_if_any(self) -> None:
         if self.found:
-            many = len(self.found)
+            told = sorted(self.found, key=_line)[:FAULT_LIMIT]
+            many = len(told)
             how = f"the first {many} faults" if many >= FAULT_LIMIT else f"{many} fault{'s' * (many > 1)}"
-            raise InvalidError(f"The pool cannot be used as it stands: {how}.", errors=self.found)
+            raise InvalidError(f"The pool cannot be used as it stands: {how}.", errors=told)
+
+
+def _line(fault: FieldError) -> int:
+    """Its line; 0 of what is said of the whole table."""
+    found = re.match(r"line (\d+)", fault.field)
+    return int(found[1]) if found else 0
 
 
 def _numbers(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from labqueue.errors import FieldError, InvalidError, TooLargeError
+from labqueue.lines import TwiceError, again, once
 from services.api.faults import field_errors
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -32,13 +32,6 @@ class BadJsonError(InvalidError):
 
 class _NotFinite(ValueError):
     """NaN, an infinity, or a number too large to be one."""
-
-
-class _Twice(ValueError):
-    """A key that its object has already: of two equal ones json would keep the last in silence."""
-
-    def __init__(self, key: str) -> None:
-        self.key = key
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -92,7 +85,7 @@ def parse(raw: bytes) -> Any:
                 FieldError(place, "is not a finite number.", text) for place, text in _not_finite(raw)[:_MOST]
             ],
         ) from error
-    except _Twice as error:
+    except TwiceError as error:
         message = "is given more than once in one object: keep one of them."
         places = _twice(raw) or [_inside("", error.key)]  # what follows may be no JSON
         raise InvalidError(errors=[FieldError(place or "body", message) for place in places]) from error
@@ -133,20 +126,8 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _Twice(_again(pairs)[0])
-    return found
-
-
-def _again(pairs: Sequence[tuple[str, Any]]) -> list[str]:
-    """The keys that are there more than once."""
-    return [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-
-
 _STRICT = json.JSONDecoder(
-    object_pairs_hook=_once, parse_constant=_refuse, parse_float=_real, parse_int=_whole
+    object_pairs_hook=once, parse_constant=_refuse, parse_float=_real, parse_int=_whole
 )
 
 
@@ -174,7 +155,7 @@ def _twice(raw: bytes) -> list[str]:
     while waiting and len(found) < _MOST:
         outer, value = waiting.pop()
         if isinstance(value, _Pairs):
-            found += [_inside(outer, key) for key in _again(value)]
+            found += [_inside(outer, key) for key in again(value)]
             waiting += [(_inside(outer, key), each) for key, each in reversed(value)]
         elif isinstance(value, list):
             waiting += [(f"{outer}[{number}]", value[number]) for number in reversed(range(len(value)))]

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Callable
 
 from .answers import Claimed, Item, Judged, Renewed
-from .client_numbers import finite
 from .errors import NotFoundError, UnavailableError
 from .folder import FolderCalls
 from .transport import Transport, segment
@@ -135,7 +134,7 @@ class Client(FolderCalls):
         self, items: Sequence[Mapping[str, Any]], *, retry_for: float | None = None
     ) -> list[Judged]:
         """Records up to 500 results, each with an id of its own; answered item by item."""
-        body = finite({"items": [dict(each) for each in items]})
+        body = {"items": [dict(each) for each in items]}
         answer = self.transport.request("POST", "/results", body, retry_for=retry_for)
         return [Judged.from_json(each) for each in answer.get("items") or ()]
 
@@ -465,7 +464,7 @@ class Client(FolderCalls):
         return self._send("PUT", path, body)
 
     def _send(self, method: str, path: str, body: Mapping[str, Any], *, wait: float = 0.0) -> dict[str, Any]:
-        answer: dict[str, Any] = self.transport.request(method, path, finite(dict(body)), wait=wait)
+        answer: dict[str, Any] = self.transport.request(method, path, dict(body), wait=wait)
         return answer
 
 

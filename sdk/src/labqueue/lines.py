@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,8 +52,8 @@ class Lines:
 def read_json(text: str) -> tuple[Any, Lines]:
     """Raises TextError."""
     try:
-        document = json.loads(text, parse_constant=no_number, object_pairs_hook=_once)
-    except _TwiceError as error:
+        document = json.loads(text, parse_constant=no_number, object_pairs_hook=once)
+    except TwiceError as error:
         raise TextError(_twice(error.key, _second(text, error.key))) from None
     except json.JSONDecodeError as error:
         raise TextError(f"line {error.lineno}: {error.msg}") from None
@@ -95,19 +95,26 @@ def no_number(text: str) -> Any:
     raise ValueError(f"{text} is no number in JSON")
 
 
-class _TwiceError(Exception):
+class TwiceError(ValueError):
+    """`key` stands in one object more than once."""
+
     def __init__(self, key: str) -> None:
+        super().__init__(f"{key[:_NAME_LIMIT]} is given more than once in one object")
         self.key = key
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of these fields. Raises _TwiceError: of two equal ones json would keep the last in silence."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise _TwiceError(key)
-        found[key] = value
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For `json.loads`: an object of these fields. Raises TwiceError: of two equal ones json would keep the last in
+    silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise TwiceError(again(pairs)[0])
     return found
+
+
+def again(pairs: Sequence[tuple[str, Any]]) -> list[str]:
+    """The keys that are there more than once."""
+    return [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
 
 
 def _twice(key: str, line: int | None) -> str:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Callable, Union
 from urllib.parse import quote, urlencode, urlsplit
 
 from .backoff import Backoff
+from .encoded import encoded
 from .errors import (
     ConflictError,
     DeniedError,
@@ -92,9 +93,10 @@ class Transport:
         path: below /api/v1; one that begins with // is taken from the root. wait: how long the server may take
         beyond the timeout. until: looked at a few times a second; when it turns true, raises Interrupted. more: further
         headers.
-        Raises the class of labqueue.errors that the answer's code stands for, UnavailableError without one.
+        Raises the class of labqueue.errors that the answer's code stands for, UnavailableError without one, and
+        InvalidError for a body that is no JSON.
         """
-        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+        content = None if body is None else encoded(body)
         headers = {**({} if content is None else {"Content-Type": "application/json"}), **(more or {})}
         answer = self._retrying(
             lambda: self._exchange(method, self._target(path, query), content, headers, wait, until),

@@ -98,6 +98,13 @@ def test_artifacts_go_by_their_digest(bench: Bench) -> None:
     assert bench.call("PUT", path, raw=b"damaged")[0] == 422
 
 
+def test_a_key_that_stands_twice_is_422_and_named(bench: Bench) -> None:
+    status, answer = bench.call("POST", "/results", raw=b'{"items": [], "items": []}')
+    assert (status, answer["code"]) == (422, "invalid")
+    (error,) = answer["errors"]
+    assert error["field"] == "items" and "more than once" in error["message"]
+
+
 @pytest.mark.parametrize("raw", [b'{"items": [', b'{"items": NaN}', b'{"items": [Infinity]}'])
 def test_what_is_no_json_is_400(bench: Bench, raw: bytes) -> None:
     status, answer = bench.call("POST", "/results", raw=raw)

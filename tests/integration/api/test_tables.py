@@ -195,5 +195,6 @@ async def test_on_the_command_line(
         )
         assert run("export", "lab", str(out)) == (0, f"The campaign lab is in {out}.\n")
         assert run("import", "lab", str(out))[0] == 0
+        assert run("export", "lab", "-") == run("export", "lab")
         code, text = run("export", "lab")
         assert text.splitlines()[0] == "code,state,tau,solvent,yield,purity" and len(text.splitlines()) == 4

@@ -142,6 +142,13 @@ def test_no_more_faults_than_people_read() -> None:
     assert len(faults("id,x\n" + "a,1\n" * 30 + "b,?\n" * 25)) == pool_table.FAULT_LIMIT
 
 
+def test_faults_come_in_the_order_of_their_lines() -> None:
+    rows = [f"{number},{'x' if number < 20 else 1},{2 if number % 3 else 'y'}" for number in range(90)]
+    found = faults("\n".join(["id,mass,size", *rows]))
+    lines = [int(each.field.split(",")[0].removeprefix("line ")) for each in found]
+    assert lines == sorted(lines) and lines[:3] == [2, 2, 3] and len(lines) == 20
+
+
 def test_texts_of_their_own_for_each_row_are_no_category() -> None:
     text = "id,name\n" + "".join(f"{place},compound {place}\n" for place in range(300))
     found = faults(text)[0]

@@ -41,7 +41,7 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         "export", parents=[common], help="a row per experiment, to be edited and imported again"
     )
     one.add_argument("campaign")
-    one.add_argument("file", nargs="?", help="where to write it (default: print it)")
+    one.add_argument("file", nargs="?", help="where to write it (default, or -: print it)")
     one.set_defaults(call=give_out)
 
 
@@ -82,7 +82,7 @@ def _row(each: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def give_out(args: argparse.Namespace) -> int:
     data = client(args).export_table(args.campaign)
-    if args.file is None:
+    if args.file in (None, "-"):
         sys.stdout.write(data.decode("utf-8").replace("\r\n", "\n"))
         return 0
     path = Path(args.file)

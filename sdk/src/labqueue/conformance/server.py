@@ -23,7 +23,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from labqueue.errors import DeniedError, InvalidError, LabqueueError, NotFoundError, UnavailableError
+from labqueue.errors import (
+    DeniedError,
+    FieldError,
+    InvalidError,
+    LabqueueError,
+    NotFoundError,
+    UnavailableError,
+)
+from labqueue.lines import TwiceError, no_number, once
 
 from .lab import Lab
 from .routes import ROUTES, Reply, Request, Stream
@@ -322,10 +330,9 @@ def read_json(raw: bytes) -> Any:
     if not raw:
         return {}
     try:
-        return json.loads(raw, parse_constant=_no_number)
+        return json.loads(raw, parse_constant=no_number, object_pairs_hook=once)
+    except TwiceError as error:
+        message = "is given more than once in one object: keep one of them."
+        raise InvalidError(errors=[FieldError(error.key, message)]) from None
     except ValueError as error:
         raise _BadJson(f"The body is no JSON that can be read: {error}.") from None
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number in JSON")
