@@ -10,7 +10,7 @@ from labqueue.errors import UnavailableError
 from services import bootstrap
 from services.broker.wake import Wake
 from services.flow.number import number
-from services.ports import Blobs, Courier, Ids, Learner, Store
+from services.ports import Blobs, Commands, Courier, Ids, Learner, Store
 from services.settings import Settings
 from workers.courier import HttpCourier
 from workers.identity import holder
@@ -25,6 +25,7 @@ class Context:
     wake: Wake
     courier: Courier
     blobs: Blobs
+    commands: Commands
 
     @cached_property
     def learner(self) -> Learner:
@@ -35,6 +36,13 @@ class Context:
     @property
     def holder(self) -> str:
         return holder()
+
+    def others_wait(self, command: str) -> bool:
+        """Has the janitor sent further ones of this kind that no worker has taken?"""
+        try:
+            return self.commands.waiting(command) > 0
+        except UnavailableError:
+            return False
 
     def settle(self) -> None:
         """After a change was committed: number its events and wake whoever waits for them, here or elsewhere.
@@ -51,4 +59,12 @@ class Context:
 
 def build(settings: Settings) -> Context:
     services = bootstrap.build(settings)
-    return Context(services.store, services.ids, Wake(settings.redis), HttpCourier(), services.blobs)
+    assert services.commands is not None, "made for settings with a Redis"
+    return Context(
+        services.store,
+        services.ids,
+        Wake(settings.redis),
+        HttpCourier(),
+        services.blobs,
+        services.commands,
+    )

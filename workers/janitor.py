@@ -32,6 +32,7 @@ from services.observability import logs
 from services.ports import Commands, Publisher, Store
 from services.settings import current
 from workers.identity import holder
+from workers.keeping import JOBS
 from workers.pulse import Pulse
 from workers.rounds import Round, Step
 
@@ -211,7 +212,8 @@ class Janitor:
         among: set[int] | None = self._touched()
         if now - self._swept >= SWEEP_SECONDS:
             self._swept, among = now, None
-        for command in due.due(self.store, among):
+        waiting = [name for name in JOBS if self.commands.waiting(name)]
+        for command in due.due(self.store, among, waiting):
             self.commands.send(command.name, command.argument)
 
     def _touched(self) -> set[int]:

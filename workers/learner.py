@@ -58,7 +58,8 @@ class TorchLearner:
                     strategy=snapshot.strategy,
                     seed=snapshot.seed,
                     number=snapshot.number,
-                    rows=_observations(snapshot.rows),
+                    # First, since the context that counts is that of the last row.
+                    rows=(*_infeasible(snapshot.failed), *_observations(snapshot.rows)),
                     pending=snapshot.pending,
                     designed=snapshot.drawn,
                     model=snapshot.model,
@@ -117,6 +118,10 @@ def _in_our_words() -> Iterator[None]:
     except Exception as error:
         log.exception("the model failed")
         raise LabqueueError(f"the model failed: {type(error).__name__}: {error}") from error
+
+
+def _infeasible(points: Sequence[Mapping[str, Any]]) -> tuple[values.Observation, ...]:
+    return tuple(values.Observation(each, {}, outcome="infeasible") for each in points)
 
 
 def _observations(rows: Sequence[TrainingRow]) -> tuple[values.Observation, ...]:

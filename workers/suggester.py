@@ -6,7 +6,7 @@ from services.flow.suggest import suggest as flow
 from workers.bootstrap import Context
 from workers.keeping import keep_alive
 
-#: Suggestions for one campaign before others have their turn.
+#: Suggestions for one campaign where no other one waits for its turn.
 IN_A_ROW = 3
 
 
@@ -16,3 +16,5 @@ def suggest(context: Context, campaign_id: int) -> None:
     for _ in range(IN_A_ROW):
         if not flow(context.store, context.ids, context.learner, campaign_id, context.holder, keep_alive):
             return
+        if context.others_wait("suggest"):
+            return  # the janitor sends for this one again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 
 from labqueue.errors import FieldError
@@ -9,9 +10,9 @@ from labqueue.problem import Context, Fixed, Problem, did_you_mean
 from labqueue.problem.expression import parse
 from labqueue.problem.parameters import Categorical
 from labqueue.problem.pool import SHOWN_COLUMNS
-from labqueue.strategy import BAYESIAN, CALLER, DESIGN, Strategy
+from labqueue.strategy import ACQUISITIONS, BAYESIAN, CALLER, DESIGN, Strategy
 
-from .feasibility import below_zero, never_positive, nowhere
+from .feasibility import never_positive, nowhere, unpriced
 
 #: Acquisition functions that need one number to be made best, and those that need a front.
 FOR_A_SCORE = ("log_ei", "log_nei", "ucb", "knowledge_gradient")
@@ -65,10 +66,15 @@ def _acquisition(problem: Problem, strategy: Strategy) -> Iterator[FieldError]:
             yield FieldError(field, f"must be one of {allowed} where the goal is to learn.", name, allowed)
         elif problem.pareto and name in FOR_A_SCORE:
             text = "needs one score, and this problem asks for a front."
-            yield FieldError(field, text, name, ", ".join((*FOR_A_FRONT, "auto")))
+            yield FieldError(field, text, name, _others(FOR_A_SCORE))
         elif name in FOR_A_FRONT and not problem.pareto:
             text = "is for a front of several objectives, and this problem has one score."
-            yield FieldError(field, text, name, ", ".join((*FOR_A_SCORE, "auto")))
+            yield FieldError(field, text, name, _others(FOR_A_FRONT))
+
+
+def _others(refused: Collection[str]) -> str:
+    """All acquisition functions but these: most of them ask neither for one score nor for a front."""
+    return ", ".join(each for each in ACQUISITIONS if each not in refused)
 
 
 def _surrogate(problem: Problem, strategy: Strategy) -> Iterator[FieldError]:
@@ -94,10 +100,11 @@ def _cost(problem: Problem, strategy: Strategy, texts: Collection[str]) -> Itera
             elif never_positive(problem, node):
                 text = "is never above 0 in the ranges of its parameters."
                 yield FieldError("strategy.cost", text, strategy.cost, hint=_POSITIVE)
-            elif found := below_zero(problem, node):
+            elif found := unpriced(problem, node):
                 value, point = found
                 at = ", ".join(f"{name} is {point.get(name, 0):g}" for name in node.names)
-                text = f"is {value:.4g} where {at}."
+                what = f"is {value:.4g}" if math.isfinite(value) else "is no finite number"
+                text = f"{what} where {at}."
                 yield FieldError("strategy.cost", text, strategy.cost, hint=_POSITIVE)
         for name in node.names:
             if name not in numbers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, product
 
@@ -40,7 +41,8 @@ def feasible(problem: Problem) -> bool:
 
     Sums, mixtures, steps, conditions and exclusions are decided by a mixed-integer linear program. Expressions are
     searched for a point that keeps them; where none is found, the space is cut into ever smaller boxes, and only
-    where each breaks a rule everywhere in it (interval arithmetic) is there proven to be none.
+    where each breaks a rule everywhere in it (interval arithmetic) is there proven to be none. One that has no finite
+    value at any of some hundred points is taken to have none.
     """
     if not problem.constraints:
         return True
@@ -51,7 +53,7 @@ def feasible(problem: Problem) -> bool:
         return False
     if not any(isinstance(each, Expression) for each in problem.constraints):
         return True
-    return nearest_valid(problem, {}, _SEARCHES) is not None or not _proven(problem)
+    return nearest_valid(problem, {}, _SEARCHES) is not None or not (_senseless(problem) or _proven(problem))
 
 
 def conflict(problem: Problem) -> tuple[Constraint, ...]:
@@ -71,7 +73,7 @@ def _contradict(problem: Problem) -> bool:
     """Is that proven?"""
     from models.space.repair import impossible
 
-    return impossible(problem) or _proven(problem)
+    return impossible(problem) or _senseless(problem) or _proven(problem)
 
 
 def _proven(problem: Problem) -> bool:
@@ -120,30 +122,53 @@ def never_positive(problem: Problem, node: Node) -> bool:
     return of(evaluate(node, _whole(problem), INTERVALS))[1] <= 0
 
 
-def below_zero(problem: Problem, node: Node) -> tuple[float, dict[str, Value]] | None:
-    """The value below 0 that this expression in the problem's numbers has at a point that the constraints allow, and
-    that point; None where none was found at the ends of the ranges of these numbers and at points between them."""
-    ranges = _whole(problem)
-    if of(evaluate(node, ranges, INTERVALS))[0] >= 0:
-        return None
+def unpriced(problem: Problem, node: Node) -> tuple[float, dict[str, Value]] | None:
+    """The value that is below 0 or not finite which this expression in the problem's numbers has at a point that the
+    constraints allow, and that point; None where none was found."""
+    for point in _tried(problem, node.names):
+        value = evaluate(node, _amounts(point, node.names))
+        if not 0 <= value < math.inf:
+            return value, point
+    return None
+
+
+def _senseless(problem: Problem) -> bool:
+    """Has a side of an expression no finite value at any of the points that were tried? Such a one is not kept."""
+    free = replace(problem, constraints=())
+    return any(
+        not any(_finite(rule, point) for point in _tried(free, rule.names))
+        for rule in problem.constraints
+        if isinstance(rule, Expression)
+    )
+
+
+def _finite(rule: Expression, point: Mapping[str, Value]) -> bool:
+    amounts = _amounts(point, rule.names)
+    return all(math.isfinite(evaluate(side, amounts)) for side in (rule.left, rule.right))
+
+
+def _amounts(point: Mapping[str, Value], names: Sequence[str]) -> dict[str, float]:
+    """What numbers count as at a point: 0 where they do not exist."""
+    return {name: float(point.get(name) or 0.0) for name in names}
+
+
+def _tried(problem: Problem, names: Sequence[str]) -> Iterator[dict[str, Value]]:
+    """Points that the constraints allow: with these numbers at the ends of their ranges, and spread between them."""
     from models.space.repair import quickly_valid
 
-    names = [name for name in node.names if ranges[name][0] < ranges[name][1]]
-    ends = islice(product((0.0, 1.0), repeat=len(names)), _ENDS)
+    ranges = {name: low_high for name, low_high in _whole(problem).items() if name in names}
+    ends = islice(product((0.0, 1.0), repeat=len(ranges)), _ENDS)
     # Evenly spread: the fractional parts of multiples of powers of 2^(1/(d+1)) (Niederreiter 1972).
-    steps = [2.0 ** (place / (len(names) + 1)) for place in range(1, len(names) + 1)]
+    steps = [2.0 ** (place / (len(ranges) + 1)) for place in range(1, len(ranges) + 1)]
     between = ([number * each % 1.0 for each in steps] for number in range(1, _BETWEEN + 1))
     for shares in (*ends, *between):
-        wanted: dict[str, Value] = {}
-        for name, share in zip(names, shares, strict=True):
-            low, high = ranges[name]
-            wanted[name] = low + share * (high - low)
+        wanted: dict[str, Value] = {
+            name: low + share * (high - low)
+            for share, (name, (low, high)) in zip(shares, ranges.items(), strict=True)
+        }
         point = quickly_valid(problem, wanted)
         if point is not None:
-            value = float(evaluate(node, {name: float(point.get(name) or 0.0) for name in node.names}))
-            if value < 0:
-                return value, point
-    return None
+            yield point
 
 
 def _whole(problem: Problem) -> _Box:

@@ -89,17 +89,17 @@ class PoolFile:
         def key(place: int) -> str:
             return keys[int(ends[place - 1]) if place else 0 : int(ends[place])].decode()
 
-        # Equal hashes stand together, in the order of their rows.
-        first: dict[str, int] = {}
+        # Equal hashes stand together, in the order of their rows: those that follow another, by their rows.
+        later = numpy.flatnonzero(hashes[1:] == hashes[:-1]) + 1
         faults: list[FieldError] = []
-        for near in numpy.flatnonzero(hashes[1:] == hashes[:-1]):
-            early, late = int(places[near]), int(places[near + 1])
-            first.setdefault(key(early), int(lines[early]))
-            line = int(lines[late])
-            before = first.setdefault(key(late), line)
-            if before != line:
-                message = f"has the id of line {before}: each row needs one of its own."
-                faults.append(FieldError(f"line {line}", message, key(late)[:100]))
+        for where in later[numpy.argsort(places[later])]:
+            run = range(int(numpy.searchsorted(hashes, hashes[where])), int(where))
+            own, line = key(int(places[where])), int(lines[places[where]])
+            # Nearly always the first of them: other ids hardly ever have the same hash.
+            same = next((place for each in run if key(place := int(places[each])) == own), None)
+            if same is not None:
+                message = f"has the id of line {int(lines[same])}: each row needs one of its own."
+                faults.append(FieldError(f"line {line}", message, own[:100]))
             if len(faults) >= FAULT_LIMIT:
                 break
         if faults:

@@ -18,12 +18,16 @@ from .data import Space
 from .encoding import Encoding
 from .values import Point
 
-#: What really was differs a little from what was planned: this far outside, as a share of a range, counts as inside.
+#: Numbers as they are written are not exact: this far out of bounds, as a share of a range, counts as inside.
+_EXACT = 1e-9
+#: Amounts that were rounded break a sum, and what was run elsewhere was planned without it: this near to a point that keeps
+#: the constraints, as a share of each range, counts as one.
 _NEAR = 0.05
 
 
 def attainable(space: Space, points: Sequence[Point]) -> Mask:
-    """(points,): inside bounds and constraints, or nearly; of categories that can be run now. Steps do not matter."""
+    """(points, as they were planned): inside bounds, and constraints or nearly; of categories that can be run now. Steps
+    do not matter."""
     if not isinstance(space, Encoding):
         return np.ones(len(points), dtype=np.bool_)
     rows, lab = space.encode(points), space.table.read(points)
@@ -36,7 +40,7 @@ def attainable(space: Space, points: Sequence[Point]) -> Mask:
         if isinstance(column, Places):
             good &= np.isnan(lab[:, place]) | np.isin(lab[:, place], column.allowed)
         else:
-            good &= ((rows[:, where] >= -_NEAR) & (rows[:, where] <= 1 + _NEAR)).all(axis=1)
+            good &= ((rows[:, where] >= -_EXACT) & (rows[:, where] <= 1 + _EXACT)).all(axis=1)
     broken = np.flatnonzero(good & ~space.table.holds(lab))
     for row, point in zip(broken, space.decode_many(rows[broken]), strict=True):
         good[row] = point is not None and bool((np.abs(space.encode([point]) - rows[row]) <= _NEAR).all())

@@ -166,6 +166,8 @@ class Sentences:
         value = best / objective.weight
         if objective.goal in (MAXIMIZE, MINIMIZE):
             return f"{value if objective.goal == MAXIMIZE else -value:.4g}"
+        if value == 0:
+            return f"at {_wish(objective)}" if objective.target is not None else f"in {_wish(objective)}"
         return f"{-value:.4g} away from {_wish(objective)}"
 
     def _limits(self, chances: Sequence[float]) -> str:

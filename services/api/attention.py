@@ -30,6 +30,7 @@ def attention(
     with store.begin() as tx:
         records = {each.name: each for each in tx.campaigns.all()}
         held = [item for each in campaigns for item in _held(tx, records[each["name"]], each)]
+        odd = list(_unusable(tx, [records[each["name"]] for each in campaigns]))
         learning = [item for each in campaigns for item in _learning(tx, records[each["name"]])]
         queues = {each["queue"] for each in campaigns}
         stopped = [item for each in tx.queues.all() if each.name in queues for item in _queue(each)]
@@ -39,6 +40,7 @@ def attention(
     return [
         *held,
         *blocked,
+        *odd,
         *waiting,
         *stopped,
         *learning,
@@ -61,6 +63,27 @@ def _held(tx: Transaction, campaign: r.Campaign, shown: Mapping[str, Any]) -> It
     if count > SHOWN:
         do = f"labqueue decide {shlex.quote(campaign.name)} run_again|give_up --all --reason '...'"
         yield _item("held", f"{count - SHOWN} more of {campaign.name} are held", "", do, "")
+
+
+def _unusable(tx: Transaction, campaigns: Sequence[r.Campaign]) -> Iterator[Json]:
+    """Results that could not be used and for which no experiment was held: it had ended, or somebody else ran it."""
+    names = {each.id: each.name for each in campaigns}
+    found = tx.results.waiting(list(names), SHOWN + 1)
+    codes = {each.id: each.code for each in tx.experiments.get([each.experiment_id or 0 for each in found])}
+    for each in found[:SHOWN]:
+        code = codes.get(each.experiment_id or 0)
+        of = code or names[each.campaign_id or 0]
+        do = f"labqueue dismiss {each.id} --reason '...'"
+        if code is None:
+            link = f"{API}/campaigns"
+        else:
+            do = f"labqueue show {shlex.quote(code)}, then {do} (or correct it: POST {API}/results/{each.id}/amend)"
+            link = f"{API}/experiments/{each.experiment_id}"
+        yield _item("result", f"a result of {of} cannot be used", each.reason, do, link)
+    if len(found) > SHOWN:
+        yield _item(
+            "result", "more results cannot be used", "They are listed as these are dismissed.", "", ""
+        )
 
 
 def _instrument(tx: Transaction, shown: Mapping[str, Any]) -> Iterator[Json]:

@@ -18,6 +18,7 @@ from services.api import shapes
 from services.api.answers import time_text
 from services.api.attention import attention
 from services.api.shapes import Json
+from services.api.standing import Standing, standings
 from services.api.taught import learner_json
 from services.api.version import VERSION
 from services.flow.allowing import allowed
@@ -176,7 +177,7 @@ def experiment_row(each: r.Experiment, outputs: Mapping[str, float], problem: Pr
 
 
 def experiment_json(store: Store, id: int) -> Json:
-    """With its attempts, its results as they came, and its events."""
+    """With what was reported of its parameters, its attempts, its results as they came, and its events."""
     with store.begin() as tx:
         each = tx.experiments.get([id])[0]
         campaign = tx.campaigns.by_id(each.campaign_id)
@@ -184,15 +185,19 @@ def experiment_json(store: Store, id: int) -> Json:
         readings = tx.results.readings([id])
         attempts = tx.attempts.of_experiment(id)
         results = tx.results.of_experiment(id)
+        standing = standings(tx, results)
+        actual = tx.results.actual([id]).get(id, {})
         events = tx.events.after(0, EVENTS_SHOWN, experiment_id=id)
     outputs = {reading.output: reading.value for reading in readings}
-    shown = experiment_row(each, outputs, problem_of(campaign))
+    problem = problem_of(campaign)
+    shown = experiment_row(each, outputs, problem)
+    shown["actual"] = problem.ordered(actual)
     notes: dict[Any, list[str]] = {}
     for event in events:
         if event.type == "experiment.noted":
             notes.setdefault(event.attempt, []).append(str(event.data.get("text", "")))
     shown["attempts"] = [_attempt(one, notes.get(one.id, [])) for one in attempts]
-    shown["results"] = [result_row(one, each) for one in results]
+    shown["results"] = [result_row(one, each, problem, standing[one.seq]) for one in results]
     shown["events"] = [shapes.event(one, each.campaign) for one in events]
     return shown
 
@@ -217,22 +222,38 @@ def _attempt(each: r.Attempt, notes: Sequence[str]) -> Json:
     }
 
 
-def result_row(each: r.Result, experiment: r.Experiment | None) -> Json:
-    """A result as it came, and what became of it. One that could not be used shows what was sent."""
+def result_row(
+    each: r.Result,
+    experiment: r.Experiment | None,
+    problem: Problem | None = None,
+    standing: Standing | None = None,
+) -> Json:
+    """A result as it came, and what became of it. One that could not be used shows what was sent.
+
+    `as_run` is the point as this result tells it: actual values over planned ones, without what does not exist there.
+    """
     usable = str(each.verdict) in ("accepted", "replicate")
     sent = each.body if isinstance(each.body, Mapping) else {}
+    parameters = sent.get("parameters") if experiment is None else experiment.planned
+    actual = each.actual if usable else sent.get("actual", {})
+    point = {**parameters, **(actual or {})} if isinstance(parameters, Mapping) else actual or {}
+    if problem is not None and isinstance(parameters, Mapping):
+        parameters = problem.ordered(parameters)
     return {
         "id": str(each.id),
         "kind": each.kind,
         "experiment": each.experiment_id,
         "code": None if experiment is None else experiment.code,
-        "parameters": sent.get("parameters") if experiment is None else experiment.planned,
+        "parameters": parameters,
+        "as_run": None if problem is None else as_run(problem, point),
         "verdict": str(each.verdict),
+        "standing": None if standing is None else standing.word,
+        "replaced": [] if standing is None else list(standing.replaced),
         "outcome": str(each.outcome),
         "outputs": each.outputs if usable else sent.get("outputs", {}),
         "extra": each.extra,
         "noise": each.noise if usable else sent.get("noise", {}),
-        "actual": each.actual if usable else sent.get("actual", {}),
+        "actual": actual,
         "outstanding": list(each.outstanding),
         "artifacts": each.artifacts,
         "comment": each.comment,
@@ -262,7 +283,12 @@ def results_page(
     ids = sorted({each.experiment_id for each in found if each.experiment_id is not None})
     with store.begin() as tx:
         experiments = {each.id: each for each in tx.experiments.get(ids)}
-    rows = [result_row(each, experiments.get(each.experiment_id or 0)) for each in found]
+        standing = standings(tx, found)
+    problem = problem_of(campaign)
+    rows = [
+        result_row(each, experiments.get(each.experiment_id or 0), problem, standing[each.seq])
+        for each in found
+    ]
     return rows, found[-1].seq if len(found) == limit else None
 
 

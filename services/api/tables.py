@@ -65,7 +65,10 @@ def experiments_csv(store: PostgresStore, campaign: r.Campaign, state: State | N
 
 
 def results_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
-    """One column per parameter (actual where reported, else planned) and output."""
+    """One column per parameter (actual where reported, else planned) and output.
+
+    `standing` tells values that count from those that were corrected (`replaced` names them) or withdrawn; a row that
+    corrects or withdraws another names it in `amends`."""
     problem = problem_of(campaign)
     plain = _ours(
         problem,
@@ -73,6 +76,9 @@ def results_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
         "experiment",
         "code",
         "kind",
+        "amends",
+        "standing",
+        "replaced",
         "verdict",
         "outcome",
         "instrument",
@@ -85,10 +91,10 @@ def results_csv(store: PostgresStore, campaign: r.Campaign) -> Iterable[bytes]:
 
     def rows() -> Iterable[Sequence[Any]]:
         for each in _all_pages(lambda after: results_page(store, campaign, after, CSV_PAGE)):
-            parameters = as_run(problem, {**(each["parameters"] or {}), **(each["actual"] or {})})
+            each["replaced"] = ", ".join(each["replaced"])
             yield [
                 *(each[name] for name in plain),
-                *(parameters.get(name) for name in _columns(problem)),
+                *(each["as_run"].get(name) for name in _columns(problem)),
                 *(each["outputs"].get(name) for name in problem.output_names),
             ]
 

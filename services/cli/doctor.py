@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from labqueue.errors import LabqueueError
-from labqueue.states import Verdict
+from labqueue.states import State, Verdict
 from services.broker import streams
 from services.broker.commands import COMMANDS
 from services.broker.connection import answering, connect
@@ -122,10 +122,16 @@ def _inside(store: PostgresStore, settings: Settings) -> Iterator[Finding]:
     if unusable:
         what = f"{len(unusable)} kept as they came that could not be used"
         newest = unusable[0]
-        do = f"The newest: {newest.reason} Where it is held, decide about its experiment (`labqueue status`)."
-        if newest.verdict is Verdict.REFUSED:
-            do = f"The newest: {newest.reason} Once you have seen it: `labqueue dismiss {newest.id} --reason '...'`."
+        do = f"The newest: {newest.reason} Once you have seen it: `labqueue dismiss {newest.id} --reason '...'`."
+        if newest.verdict is Verdict.HELD and _is_held(store, newest.experiment_id):
+            do = f"The newest: {newest.reason} Its experiment is held: decide about it (`labqueue status`)."
         yield Finding(NOTE, "results", what, do=do)
+
+
+def _is_held(store: PostgresStore, experiment: int | None) -> bool:
+    with store.begin() as tx:
+        found = tx.experiments.get([experiment or 0])
+    return any(each.state is State.HELD for each in found)
 
 
 def _workers(workers: list[tuple[str, str, float, Any]]) -> Iterator[Finding]:

@@ -17,7 +17,8 @@ from .teach import end_late
 
 #: A command that brought nothing about within this time is issued again.
 AGAIN = timedelta(seconds=5)
-#: And within this one where it failed and no instrument waits for it.
+#: And within this one where it failed and no instrument waits for it, or where commands of its kind wait: then it was
+#: hardly lost, and a second one would take another campaign's turn.
 AT_LEISURE = timedelta(seconds=60)
 
 
@@ -29,9 +30,9 @@ class Command:
     argument: int | str
 
 
-def due(store: Store, among: Collection[int] | None = None) -> list[Command]:
+def due(store: Store, among: Collection[int] | None = None, waiting: Collection[str] = ()) -> list[Command]:
     """What is due and was not issued just now; marked as issued. `among`: the campaigns that are looked at, by id;
-    None: all."""
+    None: all. `waiting`: commands of which some wait for a worker."""
     commands: list[Command] = []
     with store.begin() as tx:
         now = tx.now()
@@ -58,22 +59,27 @@ def due(store: Store, among: Collection[int] | None = None) -> list[Command]:
                 commands.append(Command("notify", str(hook.id)))
     for campaign in campaigns:
         with store.begin() as tx:
-            commands += _learning(tx, campaign)
+            commands += _learning(tx, campaign, waiting)
     return commands
 
 
-def _learning(tx: Transaction, campaign: r.Campaign) -> list[Command]:
+def _learning(tx: Transaction, campaign: r.Campaign, waiting: Collection[str]) -> list[Command]:
     end_late(tx, campaign)
     now, who = tx.now(), asked(tx, campaign)
     if who.learner:
         return []
     campaign, commands = who.campaign, []
+
+    def free(job: r.Job) -> bool:
+        running = job.deadline is not None and job.deadline > now
+        return not running and _stale(job.issued_at, now, AT_LEISURE if job.kind in waiting else AGAIN)
+
     train = found_by(tx.jobs.get(campaign.id, "train"), "")
-    if training_due(campaign, train, awaited=awaited(tx, campaign.id)) and _free(train, now):
+    if training_due(campaign, train, awaited=awaited(tx, campaign.id)) and free(train):
         tx.jobs.save(tx.jobs.lock(campaign.id, "train"), issued=True)
         commands.append(Command("train", campaign.id))
     suggest = tx.jobs.get(campaign.id, "suggest")
-    want = wanted(tx, campaign, who.most) if _free(suggest, now) else NOTHING
+    want = wanted(tx, campaign, who.most) if free(suggest) else NOTHING
     failed = suggest.error != "" and suggest.done == campaign.data_revision
     if failed and want.fill == 0 and not _stale(suggest.issued_at, now, AT_LEISURE):
         want = NOTHING
@@ -81,11 +87,6 @@ def _learning(tx: Transaction, campaign: r.Campaign) -> list[Command]:
         tx.jobs.save(tx.jobs.lock(campaign.id, "suggest"), issued=True)
         commands.append(Command("suggest", campaign.id))
     return commands
-
-
-def _free(job: r.Job, now: datetime) -> bool:
-    running = job.deadline is not None and job.deadline > now
-    return not running and _stale(job.issued_at, now, AGAIN)
 
 
 def _stale(issued: datetime | None, now: datetime, after: timedelta) -> bool:

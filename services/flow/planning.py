@@ -13,12 +13,14 @@ from models.domain.lifecycle import IN_FLIGHT, SPENT, WAITING
 from models.domain.stopping import room
 from services.ports import Transaction
 
-from .shared import strategy_of
+from .shared import problem_of, strategy_of
 
 #: A model of fewer accepted results than this says nothing yet.
 FEWEST_ROWS = 3
 #: Runs and suggestions that staging ahead goes by.
 RECENT_RUNS, RECENT = 20, 5
+#: Points that failed of which suggestions know.
+FAILED = 100
 #: Holders that died at one and the same revision before it is given up until something changes.
 DEATHS = 3
 
@@ -100,6 +102,15 @@ def giving_way(tx: Transaction, campaign: r.Campaign) -> list[r.Experiment]:
         return []
     waiting = replaceable(tx, campaign)
     return [] if all(each.model_version >= campaign.model_version for each in waiting) else waiting
+
+
+def failed(tx: Transaction, campaign: r.Campaign) -> list[r.Json]:
+    """Points whose experiments were given up, the newest last: what failed time and again is likely to fail there and
+    nearby, as what was reported to be infeasible is. Rows of a pool are known one by one: see `pools.in_vain`."""
+    if problem_of(campaign).pool is not None:
+        return []
+    given_up = tx.experiments.of_campaign(campaign.id, (State.FAILED,))
+    return [each.planned for each in given_up if each.planned is not None][-FAILED:]
 
 
 def used_up(tx: Transaction, campaign: r.Campaign, counts: dict[State, int]) -> bool:

@@ -46,20 +46,25 @@ def reject(store: Store, experiment_id: int, reason: str, actor: str) -> r.Exper
 
 
 def replay(store: Store, experiment_id: int, reason: str, actor: str) -> r.Experiment:
-    """What was given up may try again, with its attempts counted anew."""
+    """What was given up may try again, with its attempts counted anew; a person wants it, so no model replaces it."""
     with store.begin() as tx:
         campaign = _open_campaign(tx, experiment_id)
         experiment = experiment_of(tx, experiment_id)
         _expect(experiment, State.FAILED, "replayed")
         experiment = replace(
-            leasing.back(experiment), counted=0, cancel_wished=False, ready=campaign.state == "active"
+            leasing.back(experiment),
+            counted=0,
+            cancel_wished=False,
+            approved_by=actor,
+            ready=campaign.state == "active",
         )
         _put(tx, experiment, "replayed", actor, reason)
     return experiment
 
 
 def run_again(store: Store, experiment_id: int, reason: str, actor: str) -> r.Experiment:
-    """A held experiment goes back to its old place; the silent attempt, if any, is over."""
+    """A held experiment goes back to its old place, which no model takes from it; the silent attempt, if any, is
+    over."""
     with store.begin() as tx:
         campaign = _open_campaign(tx, experiment_id)
         experiment = experiment_of(tx, experiment_id)
@@ -69,6 +74,7 @@ def run_again(store: Store, experiment_id: int, reason: str, actor: str) -> r.Ex
             leasing.back(experiment),
             counted=experiment.counted + 1,
             cancel_wished=False,
+            approved_by=actor,
             ready=campaign.state == "active",
         )
         _put(tx, experiment, "requeued", actor, reason)

@@ -15,7 +15,7 @@ from models.domain import records as r
 from models.domain.as_run import as_run
 from services.ports import Chosen, Learner, Snapshot, Store, Transaction
 
-from .planning import just_measured
+from .planning import failed, just_measured
 from .pools import in_vain
 from .shared import problem_at, problem_of, strategy_of
 
@@ -57,6 +57,7 @@ def take_snapshot(
         # What must repeat point for point is not cut by a clock.
         deadline_seconds=None if strategy.mode == SEQUENTIAL else strategy.deadline,
         staged=tuple(each.planned for each in giving_way),
+        failed=tuple(failed(tx, campaign)),
     )
     return snapshot, model
 
@@ -78,6 +79,7 @@ def snapshot_json(campaign: r.Campaign, snapshot: Snapshot) -> dict[str, Any]:
         "seed": snapshot.seed,
         "pending": [dict(each) for each in snapshot.pending],
         "staged": [dict(each) for each in snapshot.staged],
+        "failed": [dict(each) for each in snapshot.failed],
         "drawn": snapshot.drawn,
         "count": snapshot.count,
         "device": snapshot.device,
@@ -109,6 +111,7 @@ def snapshot_of(tx: Transaction, found: r.Suggestion) -> Snapshot:
         count=stored["count"],
         device=stored["device"],
         staged=tuple(stored["staged"]),
+        failed=tuple(stored["failed"]),
     )
 
 

@@ -313,7 +313,7 @@ def _question(
         "number": snapshot.number,
         "seed": int.from_bytes(seed[:4], "big") >> 1,
         "drawn": snapshot.drawn,
-        "pending": [dict(each) for each in snapshot.pending],
+        "pending": [dict(each) for each in (*snapshot.pending, *snapshot.failed)],
         "staged": [each.id for each in waiting],
         "fill": want.fill,
         "count": want.fill + len(waiting),

@@ -16,6 +16,7 @@ class Snapshot:
     """What a suggestion is a pure function of. Parameters in lab units.
 
     pending  points in flight that keep their places; staged  candidates that may give way, in their order
+    failed   points whose experiments were given up: as if each had been reported to be infeasible
     count    candidates wanted beside the staged ones
     """
 
@@ -31,6 +32,7 @@ class Snapshot:
     device: str = "cpu"
     deadline_seconds: float | None = None
     staged: tuple[Mapping[str, Any], ...] = ()
+    failed: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

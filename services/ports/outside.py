@@ -40,6 +40,9 @@ class Commands(Protocol):
         """`train(campaign_id)`, `suggest(campaign_id)`, `inquire(inquiry id)`, `notify(webhook id)`. Raises
         UnavailableError where the broker is away."""
 
+    def waiting(self, name: str) -> int:
+        """How many such commands no worker has taken yet. Raises UnavailableError."""
+
 
 class Blob(Protocol):
     """Bytes on their way into the store."""

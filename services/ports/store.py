@@ -191,11 +191,17 @@ class Results(Protocol):
     def of_experiment(self, experiment_id: int) -> list[r.Result]:
         """By seq."""
 
+    def later(self, experiments: Sequence[int]) -> list[r.Result]:
+        """The amendments and withdrawals of what these experiments brought, by seq."""
+
     def retire(self, id: UUID, by_seq: int) -> None:
         """The result is withdrawn or replaced: training leaves it out from that revision on."""
 
     def readings(self, experiments: Sequence[int]) -> list[r.Reading]:
         """The current ones."""
+
+    def retired(self, results: Sequence[int]) -> list[r.Reading]:
+        """Of what came with these results (by `seq`): the readings that were current and are so no longer."""
 
     def add_readings(self, readings: Sequence[r.Reading]) -> None:
         """Raises ConflictError if an output of an experiment would get a second current value."""
@@ -226,11 +232,20 @@ class Results(Protocol):
     def measured(self, campaign_id: int) -> list[str]:
         """Outputs of which any experiment has, or had, a value."""
 
-    def refused(self, id: UUID) -> list[r.Result]:
-        """The refused ones that came with this id, by seq."""
+    def unusable(self, id: UUID) -> list[r.Result]:
+        """The refused and the held ones that came with this id, by seq."""
+
+    def waiting(self, campaigns: Sequence[int], limit: int) -> list[r.Result]:
+        """Held ones that wait for a person on their own account, the newest first: no experiment was put on hold for
+        them, and nobody has dismissed, amended or withdrawn them. Those that were announced by a numbered event, and
+        those that belong to no experiment."""
 
     def dismiss(self, *, id: UUID | None = None, experiment_id: int | None = None) -> int:
-        """The refused ones of this id, or of this experiment, need nobody any more. How many still did."""
+        """Of this id, or of this experiment, the refused ones and those that are `waiting` need nobody any more. How
+        many still did."""
+
+    def dismissed(self, experiment_id: int) -> bool:
+        """Has anybody dismissed a result of this experiment?"""
 
 
 class Events(Protocol):

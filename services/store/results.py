@@ -27,11 +27,27 @@ READING = Shape(r.Reading, readings)
 _FROM = f"SELECT {RESULT.select('s')} FROM results s"
 _GET = f"{_FROM} WHERE s.id = ANY(%s::uuid[]) AND s.verdict <> 'refused' ORDER BY s.seq"
 _OF_EXPERIMENT = f"{_FROM} WHERE s.experiment_id = %s ORDER BY s.seq"
-_REFUSED = f"{_FROM} WHERE s.id = %s AND s.verdict = 'refused' ORDER BY s.seq"
-_DISMISS = (
-    "UPDATE results SET dismissed_at = clock_timestamp() "
-    "WHERE {} = %s AND verdict = 'refused' AND dismissed_at IS NULL"
+_LATER = f"{_FROM} WHERE s.experiment_id = ANY(%s::bigint[]) AND s.kind <> 'report' ORDER BY s.seq"
+# Two arms, as each verdict has an index of its own on the id.
+_UNUSABLE = (
+    f"{_FROM} WHERE (s.id = %(of)s AND s.verdict = 'refused') OR (s.id = %(of)s AND s.verdict = 'held') "
+    "ORDER BY s.seq"
 )
+#: Of a held result: it put no experiment on hold, as the event that announced it tells, and nobody has corrected it.
+ALONE = (
+    "s.verdict = 'held' AND (s.experiment_id IS NULL OR (EXISTS (SELECT FROM events v "
+    "WHERE v.number = s.revision AND v.data->>'state' <> 'held') AND NOT EXISTS (SELECT FROM results l "
+    "WHERE l.experiment_id = s.experiment_id AND l.amends = s.id)))"
+)
+_WAITING = (
+    f"{_FROM} WHERE s.verdict IN ('held', 'refused') AND s.dismissed_at IS NULL "
+    f"AND s.campaign_id = ANY(%s::bigint[]) AND {ALONE} ORDER BY s.seq DESC LIMIT %s"
+)
+_DISMISS = (
+    "UPDATE results s SET dismissed_at = clock_timestamp() WHERE s.dismissed_at IS NULL "
+    f"AND ((s.{{of}} = %(of)s AND s.verdict = 'refused') OR (s.{{of}} = %(of)s AND {ALONE}))"
+)
+_DISMISSED = "SELECT EXISTS (SELECT FROM results WHERE experiment_id = %s AND dismissed_at IS NOT NULL)"
 _RETURNING = " RETURNING seq, received_at"
 _ADD_ONE = RESULT.insert_one + _RETURNING
 _ADD_MANY = RESULT.insert_many + _RETURNING
@@ -39,6 +55,10 @@ _RETIRE = "UPDATE results SET retired_seq = %s WHERE id = %s AND verdict <> 'ref
 _READINGS = (
     f"SELECT {READING.select('g')} FROM readings g WHERE g.experiment_id = ANY(%s::bigint[]) AND g.current "
     "ORDER BY g.experiment_id, g.output"
+)
+_RETIRED = (
+    f"SELECT {READING.select('g')} FROM readings g "
+    "WHERE g.result_seq = ANY(%s::bigint[]) AND g.retired_seq IS NOT NULL ORDER BY g.id"
 )
 _RETIRE_READINGS = (
     "UPDATE readings SET current = false, retired_seq = %s "
@@ -75,9 +95,11 @@ replicates AS (
     SELECT experiment_id, jsonb_object_agg(output, values) AS values FROM repeated GROUP BY experiment_id),
 reported AS (
     SELECT experiment_id, jsonb_agg(actual ORDER BY seq) AS actual,
+        jsonb_agg(actual ORDER BY seq) FILTER (WHERE outcome = 'measured') AS measuring,
         bool_or(outcome = 'infeasible') AS infeasible, max(revision) AS revision
     FROM standing GROUP BY experiment_id)
-SELECT e.id, e.planned, reported.actual, outputs.outputs, outputs.noise,
+SELECT e.id, e.planned, CASE WHEN outputs.outputs IS NULL THEN reported.actual ELSE reported.measuring END,
+    outputs.outputs, outputs.noise,
     greatest(outputs.revision, reported.revision), replicates.values
 FROM experiments e LEFT JOIN outputs ON outputs.experiment_id = e.id
 LEFT JOIN replicates ON replicates.experiment_id = e.id
@@ -95,16 +117,20 @@ _NEWS = (
 )
 
 _REPORTED = "SELECT actual FROM results WHERE campaign_id = %s AND actual <> '{}' ORDER BY seq"
+# What was reported of a run that could not be measured says nothing of one that was.
 _ACTUAL = (
-    "SELECT s.experiment_id, jsonb_agg(s.actual ORDER BY s.seq) FROM results s "
+    "SELECT s.experiment_id, coalesce(jsonb_agg(s.actual ORDER BY s.seq) FILTER (WHERE s.outcome = 'measured'), "
+    "jsonb_agg(s.actual ORDER BY s.seq)) FROM results s "
     "WHERE s.experiment_id = ANY(%s::bigint[]) AND s.verdict = 'accepted' AND s.kind <> 'withdraw' "
-    "AND s.retired_seq IS NULL AND s.actual <> '{}' GROUP BY s.experiment_id"
+    "AND s.retired_seq IS NULL GROUP BY s.experiment_id"
 )
 # What a withdrawn result said is left out; its experiment has run all the same.
 _FINDINGS = """
 WITH said AS (
     SELECT s.experiment_id, min(s.seq) AS seq, min(s.received_at) AS at,
-        jsonb_agg(s.actual ORDER BY s.seq) FILTER (WHERE s.retired_seq IS NULL AND s.actual <> '{{}}') AS actual,
+        coalesce(
+            jsonb_agg(s.actual ORDER BY s.seq) FILTER (WHERE s.retired_seq IS NULL AND s.outcome = 'measured'),
+            jsonb_agg(s.actual ORDER BY s.seq) FILTER (WHERE s.retired_seq IS NULL)) AS actual,
         jsonb_agg(s.extra ORDER BY s.seq) FILTER (WHERE s.retired_seq IS NULL AND s.extra <> '{{}}') AS extra,
         (array_agg(s.comment ORDER BY s.seq) FILTER (WHERE s.comment <> ''))[1] AS comment
     FROM results s WHERE {of} AND s.verdict = 'accepted' AND s.kind <> 'withdraw' GROUP BY s.experiment_id)
@@ -145,11 +171,17 @@ class PostgresResults:
     def of_experiment(self, experiment_id: int) -> list[r.Result]:
         return self._session.all_of(RESULT, _OF_EXPERIMENT, [experiment_id])
 
+    def later(self, experiments: Sequence[int]) -> list[r.Result]:
+        return self._session.all_of(RESULT, _LATER, [list(experiments)])
+
     def retire(self, id: UUID, by_seq: int) -> None:
         self._session.run(_RETIRE, [by_seq, id])
 
     def readings(self, experiments: Sequence[int]) -> list[r.Reading]:
         return self._session.all_of(READING, _READINGS, [list(experiments)])
+
+    def retired(self, results: Sequence[int]) -> list[r.Reading]:
+        return self._session.all_of(READING, _RETIRED, [list(results)])
 
     def add_readings(self, readings: Sequence[r.Reading]) -> None:
         self._session.insert(READING, readings)
@@ -175,7 +207,8 @@ class PostgresResults:
 
     def actual(self, experiments: Sequence[int]) -> dict[int, dict[str, Value]]:
         rows = self._session.rows(_ACTUAL, [list(experiments)])
-        return {id: {name: value for each in said for name, value in each.items()} for id, said in rows}
+        merged = {id: {name: value for each in said for name, value in each.items()} for id, said in rows}
+        return {id: each for id, each in merged.items() if each}
 
     def findings(self, campaign_id: int, experiments: Sequence[int] | None = None) -> list[r.Finding]:
         if experiments is None:
@@ -187,13 +220,19 @@ class PostgresResults:
     def measured(self, campaign_id: int) -> list[str]:
         return [output for (output,) in self._session.rows(_MEASURED, [campaign_id])]
 
-    def refused(self, id: UUID) -> list[r.Result]:
-        return self._session.all_of(RESULT, _REFUSED, [id])
+    def unusable(self, id: UUID) -> list[r.Result]:
+        return self._session.all_of(RESULT, _UNUSABLE, {"of": id})
+
+    def waiting(self, campaigns: Sequence[int], limit: int) -> list[r.Result]:
+        return self._session.all_of(RESULT, _WAITING, [list(campaigns), limit])
 
     def dismiss(self, *, id: UUID | None = None, experiment_id: int | None = None) -> int:
         if id is not None:
-            return self._session.run(_DISMISS.format("id"), [id])
-        return self._session.run(_DISMISS.format("experiment_id"), [experiment_id])
+            return self._session.run(_DISMISS.format(of="id"), {"of": id})
+        return self._session.run(_DISMISS.format(of="experiment_id"), {"of": experiment_id})
+
+    def dismissed(self, experiment_id: int) -> bool:
+        return bool(self._session.value(_DISMISSED, [experiment_id]))
 
 
 def _training_row(

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from models.domain import records as r
 
 from .experiments import EXPERIMENT
-from .results import RESULT
+from .results import ALONE, RESULT
 from .session import Session
 
 _EXPERIMENTS = (
@@ -24,10 +24,11 @@ _OPEN = ("proposed", "staged", "leased", "held", "partial", "failed")
 _DEPTHS = "SELECT queue, state, count(*) FROM experiments WHERE state IN ({}) GROUP BY queue, state ORDER BY queue, state".format(
     ", ".join(f"'{state}'" for state in _OPEN)
 )
-# A held one whose experiment has been decided needs nobody any more, nor does a refused one that somebody has seen.
+# One for which an experiment was held needs nobody when that is decided, any other one when somebody has seen it.
 _UNUSABLE = (
     f"SELECT {RESULT.select('s')} FROM results s LEFT JOIN experiments e ON e.id = s.experiment_id "
-    "WHERE s.verdict IN ('held', 'refused') AND s.dismissed_at IS NULL AND (s.verdict = 'refused' OR e.state = 'held') "
+    "WHERE s.verdict IN ('held', 'refused') AND s.dismissed_at IS NULL "
+    f"AND (s.verdict = 'refused' OR e.state = 'held' OR ({ALONE})) "
     "ORDER BY s.seq DESC LIMIT %s"
 )
 
@@ -58,7 +59,7 @@ class Views:
             return [(queue, state, count) for queue, state, count in session.rows(_DEPTHS)]
 
     def unusable(self, limit: int = 100) -> list[r.Result]:
-        """Results that were kept but could not be used: refused ones, and those whose experiment is still held for
-        it. The newest first."""
+        """Results that were kept but could not be used: refused ones, those whose experiment is still held, and held
+        ones that wait on their own account. The newest first."""
         with self._session() as session:
             return session.all_of(RESULT, _UNUSABLE, [limit])

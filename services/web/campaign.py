@@ -17,6 +17,8 @@ from services.flow.allowing import allowed
 from services.flow.shared import problem_of
 from services.ports import Store
 from services.web.pictures import Series, picture
+from services.web.quality import curves, quality, titles
+from services.web.words import stops, units
 
 STAGED_SHOWN = 10
 FRONT_SHOWN = 50
@@ -40,19 +42,22 @@ def campaign_page(store: Store, campaign: r.Campaign) -> dict[str, Any]:
         if problem.pareto
         else []
     )
+    newest = quality(models[-1]) if models else {}
     queued = sorted(staged, key=lambda each: (-each.priority, each.tag, each.id))
     return {
         "campaign": found,
         "problem": problem,
-        "units": {each.name: each.unit for each in (*problem.parameters, *problem.outputs) if each.unit},
+        "units": units(campaign.problem),
+        "stops": stops(campaign.strategy["stop"], campaign.problem),
         "front": [_row(problem, each, codes) for each in _by_first(problem, front)[:FRONT_SHOWN]],
         "front_size": len(front),
         "staged": [
             {"of": each, "point": problem.ordered(each.planned or {})} for each in queued[:STAGED_SHOWN]
         ],
         "staged_count": len(staged),
-        "pictures": [each for each in (_progress(problem, rows, reachable), *_learning(models)) if each],
-        "model": _quality(models[-1]) if models else {},
+        "pictures": [each for each in (_progress(problem, rows, reachable), *curves(models)) if each],
+        "model": newest,
+        "figures": titles(newest),
     }
 
 
@@ -125,23 +130,3 @@ def _near(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
 def _label(problem: Problem, name: str) -> str:
     unit = problem.output(name).unit
     return f"{name} in {unit}" if unit else name
-
-
-def _learning(models: Sequence[r.Model]) -> list[Markup]:
-    """How well each model version foretells what it has not seen, by output."""
-    names = sorted({name for each in models for name in _quality(each)})
-    found = []
-    for name in names:
-        points = [
-            (float(each.version), float(quality["rmse"]))
-            for each in models
-            for quality in [_quality(each).get(name, {})]
-            if quality.get("rmse") is not None
-        ]
-        series = [Series("root mean square error", points, "line", "two")]
-        found.append(picture(f"Learning {name}", series, "model version", "error on rows left out"))
-    return found
-
-
-def _quality(model: r.Model) -> Mapping[str, Mapping[str, Any]]:
-    return dict((model.metrics or {}).get("outputs") or {})

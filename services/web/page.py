@@ -19,13 +19,12 @@ from services.api.call import Server
 from services.api.listings import overview
 from services.api.names import Named, find_campaign
 from services.web.campaign import campaign_page
+from services.web.words import figure, point, units
 
 router = APIRouter(include_in_schema=False)
 
 HERE = Path(__file__).parent
 REFRESH_SECONDS = 5
-# Whole numbers of so many digits are shown as powers of ten.
-_LONG = 10**16
 # Every name on this page came from outside: nothing but our own style sheet may load or run.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -90,8 +89,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["figure"] = _figure
-    made.filters["ago"] = _ago
+    made.filters.update(figure=figure, point=point, units=units, ago=_ago)
     return made
 
 
@@ -100,15 +98,6 @@ def _render(
 ) -> Response:
     text = _templates().get_template(template).render(**values)
     return HTMLResponse(text, status, {**_HEADERS, **(headers or {})})
-
-
-def _figure(value: Any) -> str:
-    """A number as a person reads it, named values by their names; any other value as it is."""
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) >= _LONG):
-        return f"{float(value):.5g}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_figure(each)}" for name, each in value.items() if each is not None)
-    return str(value)
 
 
 def _ago(time: str | None, now: datetime) -> str:

@@ -261,6 +261,24 @@ def test_what_parameters_really_were_is_what_the_latest_standing_results_say(
         assert tx.results.actual([]) == {}
 
 
+def test_what_was_reported_of_a_run_without_a_measurement_is_no_part_of_one(
+    world: World, fill: Filler
+) -> None:
+    with world.store.begin() as tx:
+        campaign = fill.campaign(tx)
+        both, alone = fill.staged(tx, campaign, 2)
+        for each in (both, alone):
+            fill.accept(tx, each, {}, outcome=Outcome.INFEASIBLE, actual={"tau": 9.0})
+        fill.accept(tx, both, {"yield": 0.5})
+        tx.experiments.save([replace(each, state=State.COMPLETED) for each in (both, alone)])
+    revision = _number(world)
+    with world.store.begin() as tx:
+        rows = tx.results.training(campaign.id, revision)
+        assert [row.parameters["tau"] for row in rows] == [both.planned["tau"], 9.0]
+        assert tx.results.actual([both.id, alone.id]) == {alone.id: {"tau": 9.0}}
+        assert [each.actual for each in tx.results.findings(campaign.id)] == [{}, {"tau": 9.0}]
+
+
 def test_findings_are_what_stands_of_what_has_run(world: World, fill: Filler) -> None:
     with world.store.begin() as tx:
         campaign = fill.campaign(tx)

@@ -28,6 +28,7 @@ from services.cli.doctor import NOTE, OK, WRONG, Finding
 from services.embedded.stack import free_port
 from services.flow.dismiss import dismiss_result
 from services.flow.filing import Report
+from services.flow.number import number
 from services.flow.report import report
 from services.flow.stage import StageItem, StageRequest, stage
 from services.flow.tokens import authenticate
@@ -276,13 +277,23 @@ def test_doctor_finds_what_servers_refused_and_what_could_not_be_used(
     report(store, IDS, [Report(IDS.uuid(), experiment.id, lease, outputs={"z": 1.0})], "adapter:robot")
     unusable = found(doctor.database(settings), "results")
     assert unusable.level == NOTE
-    assert unusable.what.startswith("1 kept") and "decide about its experiment" in unusable.do
+    assert unusable.what.startswith("1 kept") and "decide about it (`labqueue status`)" in unusable.do
     nowhere = Report(IDS.uuid(), 999_999, outputs={"y": 1.0})
     report(store, IDS, [nowhere], "adapter:robot")
     both = found(doctor.database(settings), "results")
     assert both.what.startswith("2 kept") and f"labqueue dismiss {nowhere.id} --reason" in both.do
     dismiss_result(store, nowhere.id, "sent by a test", "person:anna")
     assert found(doctor.database(settings), "results") == unusable
+    report(store, IDS, [Report(IDS.uuid(), experiment.id, outputs={"y": 1.0})], "person:anna")
+    number(store)
+    assert not any(each.name == "results" for each in doctor.database(settings)), "it was decided"
+    late = Report(IDS.uuid(), experiment.id, outputs={"y": "high"})
+    report(store, IDS, [late], "adapter:robot")
+    number(store)
+    odd = found(doctor.database(settings), "results")
+    assert odd.what.startswith("1 kept") and f"labqueue dismiss {late.id} --reason" in odd.do
+    dismiss_result(store, late.id, "sent by a test", "person:anna")
+    assert not any(each.name == "results" for each in doctor.database(settings))
 
 
 def test_a_check_that_breaks_is_a_finding_and_stops_none_of_the_others(

@@ -17,7 +17,13 @@ from servers import Servers, short_folder
 from labqueue.cli import main
 from labqueue.client import Client
 from labqueue.conformance import FakeServer
-from labqueue.conformance.people import show_campaign, show_experiment, show_instrument, status
+from labqueue.conformance.people import (
+    list_results,
+    show_campaign,
+    show_experiment,
+    show_instrument,
+    status,
+)
 from models.domain import records as r
 from services.bootstrap import Context
 
@@ -230,10 +236,13 @@ def test_the_server_in_memory_shows_what_the_real_one_shows(run: Run, url: str) 
     serve(run, 1)
     with FakeServer() as fake:
         fake.stage(x=1)
+        with Client(fake.url) as client:
+            client.post_results([{"id": "r1", "experiment": 1, "outputs": {"y": 0.5}, "comment": "calm"}])
         answers = (
             (["campaign", "show", "snar", "--json"], show_campaign(fake, "bench")),
             (["status", "--json"], status(fake)),
             (["show", "snar-1", "--json"], show_experiment(fake, fake.experiment(1), whole=True)),
+            (["results", "snar", "--json"], list_results(fake, "bench", {})["items"]),
             (["instrument", "list", "--json"], [show_instrument(fake, "i")]),
             (["queue", "list", "--json"], [fake.queue("bench").to_json()]),
         )
@@ -241,3 +250,5 @@ def test_the_server_in_memory_shows_what_the_real_one_shows(run: Run, url: str) 
         theirs: Any = json.loads(run(*words)[1])
         one, other = (ours[0], theirs[0]) if isinstance(ours, list) else (ours, theirs)
         assert set(one) <= set(other), words
+        for mine, real in zip(one.get("results", ()), other.get("results", ()), strict=True):
+            assert set(mine) <= set(real), words

@@ -157,6 +157,9 @@ class Workers:
     def __init__(self, store: PostgresStore, redis_url: str) -> None:
         self.store, self.wake, self.learner = store, Wake(redis_url), FakeLearner()
 
+    def waiting(self, name: str) -> int:
+        return 0
+
     def send(self, name: str, campaign_id: int) -> None:
         if name == "train":
             train(self.store, self.learner, campaign_id, "worker")

@@ -60,13 +60,19 @@ class FakePublisher:
 
 
 class FakeCommands:
-    """The `Commands` port: `sent` is what workers would get."""
+    """The `Commands` port: `sent` is what workers would get; `untaken`: how many of each wait for one."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[Any, ...]] = []
+        self.untaken: dict[str, int] = {}
         self.away = False
 
     def send(self, name: str, *arguments: Any) -> None:
         if self.away:
             raise UnavailableError("Redis does not answer.")
         self.sent.append((name, *arguments))
+
+    def waiting(self, name: str) -> int:
+        if self.away:
+            raise UnavailableError("Redis does not answer.")
+        return self.untaken.get(name, 0)

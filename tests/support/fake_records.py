@@ -155,6 +155,10 @@ class FakeResults(Port):
     def of_experiment(self, experiment_id: int) -> list[r.Result]:
         return [each for each in self.rows.results.values() if each.experiment_id == experiment_id]
 
+    def later(self, experiments: Sequence[int]) -> list[r.Result]:
+        rows = self.rows.results.values()
+        return [each for each in rows if each.experiment_id in set(experiments) and each.kind != "report"]
+
     def retire(self, id: UUID, by_seq: int) -> None:
         for result in self.get([id]):
             self.rows.retired.setdefault(result.seq, by_seq)
@@ -166,6 +170,10 @@ class FakeResults(Port):
             (each for each in found if each.experiment_id in wanted),
             key=lambda each: (each.experiment_id, each.output),
         )
+
+    def retired(self, results: Sequence[int]) -> list[r.Reading]:
+        rows = self.rows.readings.values()
+        return [each for each in rows if each.result_seq in set(results) and each.retired_seq is not None]
 
     def add_readings(self, readings: Sequence[r.Reading]) -> None:
         for reading in readings:
@@ -198,7 +206,7 @@ class FakeResults(Port):
         return rows, sorted(id for id in news if id is not None and id not in known)
 
     def _training_row(self, experiment: r.Experiment, revision: int) -> r.TrainingRow | None:
-        parameters = dict(experiment.planned or {})
+        said: list[r.Result] = []
         infeasible, newest = False, 0
         for result in self.of_experiment(experiment.id):
             if (
@@ -208,7 +216,7 @@ class FakeResults(Port):
                 and self._known(result.seq, revision)
                 and not self._known(self.rows.retired.get(result.seq), revision)
             ):
-                parameters.update(result.actual or {})
+                said.append(result)
                 infeasible = infeasible or result.outcome is Outcome.INFEASIBLE
                 newest = max(newest, self.rows.revisions[result.seq])
         outputs: dict[str, float] = {}
@@ -231,6 +239,8 @@ class FakeResults(Port):
         outcome = Outcome.MEASURED if outputs else Outcome.INFEASIBLE
         further = self._replicates(experiment.id, outputs, revision)
         planned = dict(experiment.planned or {})
+        stands = [each for each in said if not outputs or each.outcome is Outcome.MEASURED]
+        parameters = planned | {name: value for each in stands for name, value in each.actual.items()}
         return r.TrainingRow(experiment.id, planned, parameters, outputs, noise, outcome, newest, further)
 
     def _replicates(
@@ -261,11 +271,14 @@ class FakeResults(Port):
         ]
 
     def actual(self, experiments: Sequence[int]) -> dict[int, dict[str, Value]]:
-        found: dict[int, dict[str, Value]] = {id: {} for id in experiments}
-        for each in self.rows.results.values():
-            stands = each.verdict is Verdict.ACCEPTED and each.kind != "withdraw"
-            if each.experiment_id in found and stands and each.seq not in self.rows.retired and each.actual:
-                found[each.experiment_id].update(each.actual)
+        found: dict[int, dict[str, Value]] = {}
+        for id in experiments:
+            said = [
+                each
+                for each in self.of_experiment(id)
+                if each.verdict is Verdict.ACCEPTED and each.kind != "withdraw"
+            ]
+            found[id] = _actual([each for each in said if each.seq not in self.rows.retired])
         return {id: each for id, each in found.items() if each}
 
     def findings(self, campaign_id: int, experiments: Sequence[int] | None = None) -> list[r.Finding]:
@@ -300,7 +313,7 @@ class FakeResults(Port):
             experiment.staged_at is not None,
             {each.output: each.value for each in readings},
             {each.output: each.noise for each in readings if each.noise is not None},
-            {name: value for each in stand for name, value in each.actual.items()},
+            _actual(stand),
             {name: value for each in stand for name, value in each.extra.items()},
             next((each.comment for each in said if each.comment), ""),
         )
@@ -309,21 +322,48 @@ class FakeResults(Port):
         mine = {e.id for e in self.rows.experiments.values() if e.campaign_id == campaign_id}
         return sorted({each.output for each in self.rows.readings.values() if each.experiment_id in mine})
 
-    def refused(self, id: UUID) -> list[r.Result]:
-        return [
-            each for each in self.rows.results.values() if each.id == id and each.verdict is Verdict.REFUSED
+    def unusable(self, id: UUID) -> list[r.Result]:
+        kept = (Verdict.REFUSED, Verdict.HELD)
+        return [each for each in self.rows.results.values() if each.id == id and each.verdict in kept]
+
+    def waiting(self, campaigns: Sequence[int], limit: int) -> list[r.Result]:
+        found = [
+            each
+            for each in self.rows.results.values()
+            if each.campaign_id in set(campaigns)
+            and each.seq not in self.rows.dismissed
+            and self._alone(each)
         ]
+        return found[::-1][:limit]
+
+    def _alone(self, result: r.Result) -> bool:
+        """Was it held, put no experiment on hold, and has nobody corrected it?"""
+        if result.verdict is not Verdict.HELD or result.experiment_id is None:
+            return result.verdict is Verdict.HELD
+        said = [each for each in self.rows.events.values() if each.result_seq == result.seq and each.number]
+        put_on_hold = not any(each.data.get("state", "held") != "held" for each in said)
+        corrected = any(each.amends == result.id for each in self.later([result.experiment_id]))
+        return not put_on_hold and not corrected
 
     def dismiss(self, *, id: UUID | None = None, experiment_id: int | None = None) -> int:
         seen = [
             each.seq
             for each in self.rows.results.values()
-            if each.verdict is Verdict.REFUSED
+            if (each.verdict is Verdict.REFUSED or self._alone(each))
             and (each.id == id if id is not None else each.experiment_id == experiment_id)
             and each.seq not in self.rows.dismissed
         ]
         self.rows.dismissed.update(dict.fromkeys(seen, self.clock.now()))
         return len(seen)
+
+    def dismissed(self, experiment_id: int) -> bool:
+        return any(each.seq in self.rows.dismissed for each in self.of_experiment(experiment_id))
+
+
+def _actual(stand: Sequence[r.Result]) -> dict[str, Value]:
+    """What those report that measured something; where none did, what the others report."""
+    measuring = [each for each in stand if each.outcome is Outcome.MEASURED]
+    return {name: value for each in measuring or stand for name, value in each.actual.items()}
 
 
 class FakeEvents(Port):

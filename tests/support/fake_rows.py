@@ -38,7 +38,7 @@ class Rows:
         self.results: dict[int, r.Result] = {}
         self.revisions: dict[int, int] = {}
         self.retired: dict[int, int] = {}
-        self.dismissed: dict[int, datetime] = {}  # refused results: when
+        self.dismissed: dict[int, datetime] = {}  # results of no use: when
         self.readings: dict[int, r.Reading] = {}
         self.events: dict[int, r.Event] = {}
         self.outbox: dict[int, r.Published] = {}

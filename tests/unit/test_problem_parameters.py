@@ -237,6 +237,45 @@ def test_a_text_that_yaml_took_for_something_else_is_told_how_to_be_one(given_: 
     assert found and all("Write it in quotes" in each.hint for each in found), caught.value.errors
 
 
+def test_descriptors_the_wrong_way_round_are_one_fault_that_shows_the_shape() -> None:
+    table = {"mass": {"a": 1.5, "b": 2, "c": 3}, "size": {"a": 1, "b": 2}}
+    with pytest.raises(InvalidError) as caught:
+        Problem.from_json(body({**NAMES, "descriptors": table}))
+    (only,) = caught.value.errors
+    assert only.field == "parameters[0].descriptors" and "the wrong way round" in only.message
+    assert only.hint == 'Write {category: {descriptor: number}}: {"a": {"mass": 1.5, ...}, ...}.'
+    json.dumps(only.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), "x", [1]])
+def test_descriptors_the_wrong_way_round_may_hold_anything(value: Any) -> None:
+    with pytest.raises(InvalidError) as caught:
+        Problem.from_json(body({**NAMES, "descriptors": {"m\n": {"a": value}}}))
+    (only,) = caught.value.errors
+    assert only.hint == "Write {category: {descriptor: number}}."
+    json.dumps(only.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {
+            "a": {"b": 1, "c": 2},
+            "b": {"b": 1, "c": 2},
+            "c": {"b": 0, "c": 0},
+        },  # descriptors called like categories
+        {**TABLE, "d": {"a": 1}},
+        {"A": {"x": 1}, "B": {"x": 2}, "C": {"x": 3}},
+        {"A": {}, "B": {}, "C": {}},
+    ],
+)
+def test_no_other_descriptors_are_the_wrong_way_round(table: Any) -> None:
+    try:
+        Problem.from_json(body({**NAMES, "descriptors": table}))
+    except InvalidError as error:
+        assert not any("wrong way round" in each.message for each in error.errors)
+
+
 def test_a_condition_on_a_truth_value_is_told_to_be_text() -> None:
     child = {**RANGE, "when": {"parameter": "s", "is": False}}
     with pytest.raises(InvalidError, match="Write it in quotes"):

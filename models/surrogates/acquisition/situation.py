@@ -55,7 +55,7 @@ class Situation:
     measured  the rows that `complete` gives; `outputs` are theirs (rows, outputs), lab units, NaN where one is
               outstanding
     partial   outputs of the rows that `partial` gives, likewise
-    attainable  (rows,): which of them could be planned, or nearly
+    attainable  (rows,): which of them were planned where a point still may be
     pending   points in flight, and those chosen already in the same ask; `policy`: how they enter
     beta      of the upper confidence bound
     seed      of the samples that expectations are taken over
@@ -99,7 +99,9 @@ class Situation:
             surrogate.tensor(encode(points)),
             outputs(rows),
             outputs(beside),
-            torch.as_tensor(attainable(surrogate.space, points), device=surrogate.device),
+            torch.as_tensor(
+                attainable(surrogate.space, [row.asked for row in rows]), device=surrogate.device
+            ),
             surrogate.tensor(encode(pending)),
             strategy.pending,
             strategy.beta,

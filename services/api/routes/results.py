@@ -213,13 +213,16 @@ async def withdraw_result(result: UUID, call: Admitted) -> Response:
 
 @router.post(
     "/results/{result}/dismiss",
-    summary="Dismiss a refused result",
-    **says(Reason, example={"reason": "sent by a test script"}, answer={"items": []}, problems=(404, 422)),
+    summary="Dismiss a result that could not be used",
+    **says(
+        Reason, example={"reason": "sent by a test script"}, answer={"items": []}, problems=(404, 409, 422)
+    ),
 )
 async def dismiss_result(result: UUID, call: Admitted) -> Response:
-    """A person has seen what was refused under this id, and it needs nobody any more. The reason is needed."""
+    """A person has seen what was refused under this id, or held though no experiment waits for a decision about it: it
+    needs nobody any more. The reason is needed."""
     body = await call.read(Reason)
-    await call.run(_own_refused, call, result)
+    await call.run(_own_unusable, call, result)
     found = await call.act(dismiss.dismiss_result, call.store, result, body.reason, call.actor)
     return Json({"items": [result_row(each, None) for each in found]})
 
@@ -332,12 +335,12 @@ async def _own_result(call: Call, id: UUID) -> None:
         call.caller.must_own(await call.run(_campaign_of_result, call, id))
 
 
-def _own_refused(call: Call, id: UUID) -> None:
+def _own_unusable(call: Call, id: UUID) -> None:
     """What belongs to no campaign, or to several, is for whoever may do everything."""
     if call.caller.admin:
         return
     with call.store.begin() as tx:
-        campaigns = {each.campaign_id for each in tx.results.refused(id)}
+        campaigns = {each.campaign_id for each in tx.results.unusable(id)}
         only = campaigns.pop() if len(campaigns) == 1 else None
         campaign = tx.campaigns.by_id(only) if only is not None else None
     if campaign is None:

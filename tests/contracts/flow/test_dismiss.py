@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from flow_lab import PERSON, Lab
 from store_world import PostgresWorld
@@ -9,8 +11,9 @@ from store_world import PostgresWorld
 from labqueue.errors import ConflictError, InvalidError, NotFoundError
 from labqueue.states import State, Verdict
 from models.domain import records as r
-from services.flow import review
+from services.flow import amend, review
 from services.flow.dismiss import dismiss, dismiss_result
+from services.flow.report import report_elsewhere
 
 OTHER = "person:ben"
 
@@ -28,6 +31,14 @@ def unusable(lab: Lab) -> int:
     rows = lab.world.store._rows  # type: ignore[attr-defined]
     refused = [each for each in rows.results.values() if each.verdict is Verdict.REFUSED]
     return sum(each.seq not in rows.dismissed for each in refused)
+
+
+def waiting(lab: Lab) -> list[UUID]:
+    """Held results that wait on their own account."""
+    lab.number()
+    campaign = lab.known()
+    with lab.store.begin() as tx:
+        return [each.id for each in tx.results.waiting([campaign.id], 10)]
 
 
 def failed(lab: Lab) -> r.Experiment:
@@ -112,6 +123,82 @@ def test_a_refused_result_without_an_experiment_is_seen_by_its_id(lab: Lab) -> N
     assert event.data == {"result": str(id), "reason": "sent by a test"}
     lab.report(999_999, {"yield": 0.1}, id=id)
     assert unusable(lab) == 2, "another body came under its id"
+
+
+def odd(lab: Lab) -> UUID:
+    """A result that cannot be used, of an experiment that is complete."""
+    lab.campaign()
+    one = lab.stage_one()
+    assert lab.report(one.id).verdict is Verdict.ACCEPTED
+    late = lab.report(one.id, {"yield": "high"})
+    assert (late.verdict, late.state) == (Verdict.HELD, State.COMPLETED)
+    return late.id
+
+
+def test_a_result_held_though_its_experiment_was_complete_waits_until_it_is_seen(lab: Lab) -> None:
+    id = odd(lab)
+    assert waiting(lab) == [id]
+    [seen] = dismiss_result(lab.store, id, "a typing error", OTHER)
+    assert seen.id == id and waiting(lab) == []
+    assert dismiss_result(lab.store, id, "again", OTHER) == [seen]
+    [event] = lab.events("result.dismissed")
+    assert (event.actor, event.experiment_id) == (OTHER, seen.experiment_id)
+
+
+def test_it_is_seen_with_its_experiment(lab: Lab) -> None:
+    id = odd(lab)
+    experiment = lab.results(1)[-1].experiment_id
+    assert experiment == 1 and waiting(lab) == [id]
+    assert dismiss(lab.store, 1, "a typing error", OTHER).state is State.COMPLETED
+    assert waiting(lab) == [] and len(lab.events("experiment.dismissed")) == 1
+    dismiss(lab.store, 1, "again", OTHER)
+    assert len(lab.events("experiment.dismissed")) == 1, "twice is once"
+
+
+@pytest.mark.parametrize("how", ["amended", "withdrawn"])
+def test_it_is_settled_by_a_correction(lab: Lab, how: str) -> None:
+    id = odd(lab)
+    if how == "amended":
+        new = amend.Correction(id, lab.ids.uuid(), {"yield": 0.6}, "it meant yield")
+        amend.amend(lab.store, new, PERSON)
+    else:
+        amend.withdraw(lab.store, id, lab.ids.uuid(), "wrong vial", PERSON)
+    assert waiting(lab) == []
+    with pytest.raises(ConflictError, match="nothing to dismiss"):
+        dismiss(lab.store, 1, "seen", PERSON)
+
+
+def test_what_somebody_else_sent_while_it_runs_waits_too(lab: Lab) -> None:
+    lab.campaign()
+    lab.stage_one()
+    lease = lab.take()
+    stray = lab.report(lease.experiment.id, {"yeild": 0.6}, actor="adapter:other")
+    assert (stray.verdict, stray.state) == (Verdict.HELD, State.LEASED)
+    lab.complete(lease)
+    assert waiting(lab) == [stray.id]
+
+
+def test_a_result_for_which_its_experiment_is_held_waits_for_the_decision_alone(lab: Lab) -> None:
+    lab.campaign()
+    lab.stage_one()
+    lease = lab.take()
+    bad = lab.complete(lease, {"yeild": 0.6})
+    assert bad.state is State.HELD and waiting(lab) == []
+    with pytest.raises(ConflictError, match="decide about it"):
+        dismiss_result(lab.store, bad.id, "seen", PERSON)
+    with pytest.raises(ConflictError, match="nothing to dismiss"):
+        dismiss(lab.store, lease.experiment.id, "seen", PERSON)
+    lab.report(lease.experiment.id)
+    assert lab.state(lease.experiment.id) is State.COMPLETED and waiting(lab) == []
+
+
+def test_a_run_elsewhere_that_cannot_be_an_experiment_waits_until_it_is_seen(lab: Lab) -> None:
+    lab.campaign()
+    given = lab.result(None, parameters={"temperature": "hot"})
+    [found] = report_elsewhere(lab.store, lab.ids, "snar", [given], PERSON)
+    assert found.verdict is Verdict.HELD and waiting(lab) == [found.id]
+    dismiss_result(lab.store, found.id, "a slip of the pen", OTHER)
+    assert waiting(lab) == []
 
 
 def test_what_cannot_be_dismissed(lab: Lab) -> None:

@@ -27,6 +27,16 @@ def test_an_empty_queue_wants_a_suggestion_and_says_so_once_in_a_while(lab: Lab)
     assert due(lab.store) == []
 
 
+def test_while_commands_wait_for_a_worker_none_takes_their_turn_a_second_time(lab: Lab) -> None:
+    busy, late = lab.campaign(method="design"), lab.campaign("late", method="design")
+    assert {each.argument for each in due(lab.store)} == {busy.id, late.id}
+    lab.elapse(6)
+    assert due(lab.store, waiting=["suggest"]) == []
+    assert len(due(lab.store, waiting=["train"])) == 2, "nobody has those: they were lost"
+    lab.elapse(61)
+    assert len(due(lab.store, waiting=["suggest"])) == 2, "one may have died with its worker"
+
+
 def test_results_want_a_training_and_a_new_model_a_suggestion(lab: Lab) -> None:
     campaign = lab.campaign(method="bayesian", depth=2, initial=3)
     for number in range(3):

@@ -235,3 +235,21 @@ def test_without_a_model_nothing_gives_way(lab: Lab, method: str) -> None:
     lab.number()
     lab.suggest(campaign)
     assert line(lab) == before
+
+
+@pytest.mark.parametrize("again", ["restaged", "run again"])
+def test_what_a_person_wants_run_again_keeps_its_place(lab: Lab, again: str) -> None:
+    campaign, _ = modelled(lab)
+    lab.queue(on_lost="hold")
+    held = lab.take()
+    mine = held.experiment.id
+    assert lab.lose(held).state is State.HELD
+    if again == "restaged":
+        review.give_up(lab.store, mine, "", PERSON)
+        review.replay(lab.store, mine, "exactly this one", PERSON)
+    else:
+        review.run_again(lab.store, mine, "it never moved", PERSON)
+    assert lab.state(mine) is State.STAGED
+    refreshed(lab, campaign, [None, None])
+    assert lab.experiment(mine).planned not in lab.learner.snapshots[-1].staged
+    assert lab.state(mine) is State.STAGED

@@ -379,3 +379,24 @@ def test_a_damaged_model_is_found_out(lab: Lab) -> None:
         models.update({key: replace(each, state=b"damaged") for key, each in models.items()})
     with pytest.raises(LabqueueError, match="does not match its SHA-256"):
         snapshots.replay(lab.store, lab.learner, 2)
+
+
+def test_a_point_that_failed_for_good_is_known_as_one_that_cannot_be_run(lab: Lab) -> None:
+    campaign = lab.campaign(method="design", initial=9, depth=2)
+    first, second = lab.suggest(campaign)
+    lab.report(first.id, {"yield": 0.5, "purity": 1.0})
+    while lab.state(second.id) is State.STAGED:
+        lab.fail(lab.take().lease)
+        steer.clear_instrument(lab.store, "hplc", "mended", PERSON)
+    assert lab.state(second.id) is State.FAILED
+    assert len(lab.suggest(campaign)) == 2
+    assert lab.learner.snapshots[-1].failed == (second.planned,)
+    with lab.store.begin() as tx:
+        stored = tx.suggestions.get(tx.suggestions.recent(campaign.id, 1)[0].id)
+        assert stored is not None
+        assert snapshots.snapshot_of(tx, stored).failed == (second.planned,), "and when it is computed again"
+    review.replay(lab.store, second.id, "the pump was mended", PERSON)
+    lab.claim(max=3)
+    lab.suggest(campaign)
+    snapshot = lab.learner.snapshots[-1]
+    assert snapshot.failed == () and second.planned in snapshot.pending

@@ -14,8 +14,11 @@ import pytest
 from api import PROBLEM, Client, Lab, context_for, in_process, numbered, settings_for
 
 from labqueue.errors import InvalidError
+from labqueue.strategy import Strategy
+from models.domain import records as r
 from services.asgi import create
 from services.bootstrap import Context
+from services.web.words import stops
 
 pytestmark = pytest.mark.anyio
 ROOT = "http://localhost"
@@ -86,8 +89,91 @@ async def test_a_page_names_what_a_campaign_stops_at(client: Client, lab: Lab) -
     await client.ok("POST", "/campaigns", body)
     await client.ok("POST", "/campaigns/front/finish", {})
     text = Tags((await client.get(f"{ROOT}/campaigns/front")).text).text
-    assert "stops at target yield 100, purity 99.5" in text and "{" not in text
+    assert "stops at target (yield 100 %, purity 99.5)" in text and "{" not in text
     assert text.count("finished") == 1, "the state is not its own reason"
+
+
+PLATEAU = {"metric": "rmse", "versions": 5, "tolerance": 0.02, "output": ""}
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"budget": 9}, "stops at budget 9"),
+        ({"budget": 9, "when": "all"}, "stops at budget 9"),
+        ({"budget": 9, "target": 50}, "stops at budget 9 or target 50"),
+        ({"budget": 9, "target": 50, "when": "all"}, "stops when all hold: budget 9, target 50"),
+        ({"hours": 1.5, "budget": 9, "gain": 0.1}, "stops at budget 9, 1.5 hours or gain below 0.1"),
+        ({"no_improvement": 20}, "stops at no improvement in 20 experiments"),
+        ({"plateau": PLATEAU}, "stops at plateau (rmse of yield better by less than 2 % over 5 models)"),
+        ({}, ""),
+    ],
+)
+def test_stop_rules_are_said_with_how_many_must_hold(rules: dict[str, Any], said: str) -> None:
+    strategy = Strategy.from_json({"stop": rules}).to_json()
+    assert stops(strategy["stop"], PROBLEM) == said
+
+
+async def test_a_page_says_that_all_rules_must_hold(client: Client, lab: Lab) -> None:
+    rules = {"budget": 9, "target": 50, "when": "all"}
+    body = {"name": "both", "queue": "lab-queue", "problem": PROBLEM, "strategy": {"stop": rules}}
+    await client.ok("POST", "/campaigns", body)
+    text = Tags((await client.get(f"{ROOT}/campaigns/both")).text).text
+    assert "version 1; stops when all hold: budget 9, target 50" in text
+
+
+async def test_units_stand_beside_values_on_both_pages(client: Client, lab: Lab, context: Context) -> None:
+    (experiment,) = await lab.stage(1)
+    held = await lab.begin()
+    await lab.report(experiment, held["lease"], outputs={"yield": 42.5, "purity": 3})
+    await numbered(context)
+    for path in ("/app", "/campaigns/lab"):
+        text = Tags((await client.get(f"{ROOT}{path}")).text).text
+        assert "yield 42.5 %, purity 3" in text and "tau 1 min, solvent water" in text, path
+
+
+async def _with_models(client: Client, context: Context, *metrics: dict[str, Any]) -> str:
+    """The page of the campaign `lab` with a model of each of these metrics."""
+    with context.store.begin() as tx:
+        [campaign] = tx.campaigns.all()
+        for version, each in enumerate(metrics, 1):
+            tx.models.add(
+                r.Model(campaign.id, version, 0, 0, 1, 7, b"{}", "00", {"outputs": each}, "cpu", {}, 0.5)
+            )
+    answer = await client.get(f"{ROOT}/campaigns/lab")
+    assert answer.status_code == 200
+    return answer.text
+
+
+async def test_models_of_labels_show_accuracy_and_learn_visibly(
+    client: Client, lab: Lab, context: Context
+) -> None:
+    figures = {"kind": "variational", "n": 61, "accuracy": 0.875, "nll": 0.31}
+    page = await _with_models(client, context, {"look": {**figures, "accuracy": 0.5}}, {"look": figures})
+    row = re.search(r"<tr><td>look</td>.*?</tr>", page)
+    assert row and re.findall(r"<td>(.*?)</td>", row[0]) == ["look", "variational", "61", "0.875", "0.31"]
+    assert "<th>accuracy</th><th>negative log likelihood</th></tr>" in page and "RMSE" not in page
+    assert "Learning look (accuracy: line)" in page and "share right of rows left out" in page
+
+
+async def test_models_of_numbers_and_labels_stand_in_one_table(
+    client: Client, lab: Lab, context: Context
+) -> None:
+    look = {"kind": "variational", "n": 6, "accuracy": 0.5}
+    size = {"kind": "gp", "n": 7, "rmse": 0.25, "r2": None}
+    page = await _with_models(client, context, {"look": look, "size": size})
+    rows = [
+        re.findall(r"<td>(.*?)</td>", each) for each in re.findall(r"<tr><td>(?:look|size)<.*?</tr>", page)
+    ]
+    assert rows == [["look", "variational", "6", "-", "0.5"], ["size", "gp", "7", "0.25", "-"]]
+    assert "Learning size (root mean square error: line)" in page and "Learning look" in page
+
+
+async def test_what_a_learner_of_ones_own_says_of_its_model_breaks_no_page(
+    client: Client, lab: Lab, context: Context
+) -> None:
+    page = await _with_models(client, context, {"yield": {"rmse": "small"}, "purity": 3})
+    assert "<td>small</td>" in page and "Learning" not in page
 
 
 async def test_tables_and_words_keep_their_shape_on_a_telephone(

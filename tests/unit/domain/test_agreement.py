@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from labqueue.problem import Problem
-from labqueue.strategy import Strategy
+from labqueue.strategy import ACQUISITIONS, Strategy
 from models.domain.agreement import check
 
 PARAMETERS = [
@@ -100,9 +100,12 @@ def test_what_does_not_is_named(objectives: list[Any], strategy: dict[str, Any],
         ("temperature - 119", "is -99 where temperature is 20."),
         ("(temperature - 70) ^ 2 - 100", "is -"),
         ("100 - temperature", "is -20 where temperature is 120."),
+        ("sqrt(temperature - 60)", "is no finite number where temperature is 20."),
+        ("1 / (120 - temperature)", "is no finite number where temperature is 120."),
+        ("2 + 0 * log(temperature - 20)", "is no finite number where temperature is 20."),
     ],
 )
-def test_a_cost_below_zero_is_refused_with_a_point(cost: str, said: str) -> None:
+def test_a_cost_that_is_none_somewhere_is_refused_with_a_point(cost: str, said: str) -> None:
     (error,) = check(problem(ONE), Strategy.from_json({"cost": cost}))
     assert error.field == "strategy.cost" and error.message.startswith(said)
 
@@ -111,6 +114,19 @@ def test_where_the_constraints_allow_no_cost_below_zero_there_is_none() -> None:
     warm = {"kind": "linear", "coefficients": {"temperature": 1}, "operator": "<=", "bound": 90}
     body = {**problem(ONE).to_json(), "constraints": [warm]}
     assert check(Problem.from_json(body), Strategy.from_json({"cost": "100 - temperature"})) == []
+
+
+@pytest.mark.parametrize(
+    ("objectives", "refused"), [(ONE, "log_nehvi"), (FRONT, "log_ei"), (FRONT, "ucb"), (KNOW, "log_nei")]
+)
+def test_a_refused_acquisition_names_all_that_are_taken(objectives: list[Any], refused: str) -> None:
+    (error,) = check(problem(objectives), Strategy.from_json({"acquisition": refused}))
+    taken = [
+        each
+        for each in ACQUISITIONS
+        if not check(problem(objectives), Strategy.from_json({"acquisition": each}))
+    ]
+    assert sorted(error.allowed.split(", ")) == sorted(taken) and len(taken) > 4
 
 
 def test_opaque_items_are_suggested_by_the_caller() -> None:

@@ -12,7 +12,7 @@ from labqueue.errors import InvalidError
 from models.domain import pool_file
 from models.domain.csv_rows import csv_rows
 from models.domain.pool_file import PoolFile
-from models.domain.pool_table import Table
+from models.domain.pool_table import FAULT_LIMIT, Table
 
 
 def written(text: str) -> bytes:
@@ -55,6 +55,16 @@ def test_every_further_row_of_an_id_is_named_with_the_line_of_the_first() -> Non
     assert all("line 2" in each.message for each in refused.value.errors)
 
 
+def test_the_first_of_many_ids_that_stand_twice_are_named_by_their_lines() -> None:
+    rows = [f"{each},1\n" for each in range(100)]
+    with pytest.raises(InvalidError) as refused:
+        written("id,x\n" + "".join(rows + rows[::-1]))
+    faults = [(each.field, each.message.split(":")[0], each.value) for each in refused.value.errors]
+    assert faults == [
+        (f"line {102 + n}", f"has the id of line {101 - n}", str(99 - n)) for n in range(FAULT_LIMIT)
+    ]
+
+
 def test_ids_that_share_a_hash_are_two_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     class Same:
         def digest(self) -> bytes:
@@ -62,5 +72,9 @@ def test_ids_that_share_a_hash_are_two_rows(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(pool_file, "blake2b", lambda *_, **__: Same())
     written("id,x\na,1\nb,2\nc,3\n")
-    with pytest.raises(InvalidError):
-        written("id,x\na,1\nb,2\na,3\n")
+    with pytest.raises(InvalidError) as refused:
+        written("id,x\na,1\nb,2\na,3\nb,4\n")
+    assert [each.message.split(":")[0] for each in refused.value.errors] == [
+        "has the id of line 2",
+        "has the id of line 3",
+    ]

@@ -16,6 +16,7 @@ from labqueue.problem import MAXIMIZE, MINIMIZE, Problem
 from .connect import Verbs, add_json, add_reason, client
 from .files import CampaignFile, pairs, read_campaign, read_document, read_rows
 from .show import cell, counts, dump, many, moment, table
+from .standing import outcome, standing
 from .units import amount, amounts, titles, units_of
 
 
@@ -370,9 +371,9 @@ def experiments(args: argparse.Namespace) -> int:
     if args.json:
         print(dump(found))
         return 0
-    names = _names(found, "parameters")
-    outputs = _names(found, "outputs")
-    units = units_of(server.campaign(args.campaign))
+    campaign = server.campaign(args.campaign)
+    names, outputs = _columns(found, "parameters", campaign)
+    units = units_of(campaign)
     header = ["code", "state", "priority", *titles([*names, *outputs], units), "why"]
     rows = [
         [
@@ -395,38 +396,58 @@ def results(args: argparse.Namespace) -> int:
     if args.json:
         print(dump(found))
         return 0
-    names, outputs = _names(found, "parameters"), _names(found, "outputs")
-    about = ["outcome", "verdict", "instrument", "measured_at", "comment"]
+    campaign = server.campaign(args.campaign)
+    names, outputs = _columns(found, "as_run", campaign)
+    about = ["outcome", "verdict", "standing", "instrument", "measured_at", "comment", "result"]
     rows = [_result_row(each, names, outputs) for each in found]
     if args.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["code", *names, *outputs, *about])
         writer.writerows(rows)
     elif rows:
-        shown = titles([*names, *outputs], units_of(server.campaign(args.campaign)))
-        print(table(["code", *shown, *about], map(_with_moment, rows)))
+        shown = titles([*names, *outputs], units_of(campaign))
+        # Ids are long: they stand there where one row is about another.
+        some = any(each.get("amends") for each in found)
+        print(table(["code", *shown, *about], [_for_people(row, some) for row in rows]))
     else:
         print("There are no results yet.")
     return 0
 
 
-def _with_moment(row: Sequence[Any]) -> list[Any]:
-    *before, at, comment = row
-    return [*before, moment(at), comment]
+def _for_people(row: Sequence[Any], ids: bool) -> list[Any]:
+    *before, at, comment, id = row
+    return [*before, moment(at), comment, id if ids else None]
 
 
 def _result_row(each: Mapping[str, Any], names: Sequence[str], outputs: Sequence[str]) -> list[Any]:
     """The parameters as they really were, where that is known."""
     return [
         each.get("code") or each.get("experiment"),
-        *(_inner(each, "actual", name, _inner(each, "parameters", name)) for name in names),
+        *(_inner(each, "as_run", name) for name in names),
         *(_inner(each, "outputs", name) for name in outputs),
-        each.get("outcome") or "measured",
+        outcome(each),
         each.get("verdict"),
+        standing(each),
         each.get("instrument"),
         each.get("measured_at") or each.get("recorded_at"),
         each.get("comment"),
+        each.get("id"),
     ]
+
+
+def _columns(
+    rows: Sequence[Mapping[str, Any]], key: str, campaign: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """The parameters (under `key`) and outputs that any row has, in the problem's own order, then what it does not
+    know."""
+    problem = Problem.from_json(campaign["problem"])
+    names, outputs = _names(rows, key), _names(rows, "outputs")
+    own = [*problem.ordered(dict.fromkeys(names))]
+    measured = [name for name in problem.output_names if name in outputs]
+    return (
+        [*own, *(name for name in names if name not in own)],
+        [*measured, *(name for name in outputs if name not in measured)],
+    )
 
 
 def _names(rows: Sequence[Mapping[str, Any]], key: str) -> list[str]:
@@ -438,6 +459,6 @@ def _names(rows: Sequence[Mapping[str, Any]], key: str) -> list[str]:
     return list(seen)
 
 
-def _inner(row: Mapping[str, Any], key: str, name: str, otherwise: Any = None) -> Any:
+def _inner(row: Mapping[str, Any], key: str, name: str) -> Any:
     inner = row.get(key)
-    return inner.get(name, otherwise) if isinstance(inner, Mapping) else otherwise
+    return inner.get(name) if isinstance(inner, Mapping) else None

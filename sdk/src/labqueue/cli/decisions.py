@@ -14,6 +14,7 @@ from labqueue.problem import Problem
 from .connect import Verbs, add_json, add_reason, client
 from .files import pairs
 from .show import cell, dump, moment, table
+from .standing import ABOUT, outcome, standing
 from .units import Units, amounts, units_of
 
 DECISIONS = ("run_again", "complete", "give_up")
@@ -45,8 +46,10 @@ def add(verbs: Verbs, common: argparse.ArgumentParser) -> None:
             one.add_argument("--all", action="store_true", help=text)
         add_reason(one)
         one.set_defaults(call=act, action=action, state=state, all=False)
-    one = verbs.add_parser("dismiss", parents=[common], help="seen: a failure that needs nobody any more")
-    one.add_argument("names", nargs="+", metavar="name", help="a failed experiment, or a refused result's id")
+    one = verbs.add_parser("dismiss", parents=[common], help="seen: what needs nobody any more")
+    one.add_argument(
+        "names", nargs="+", metavar="name", help="a failed experiment, or the id of a result of no use"
+    )
     one.add_argument("--reason", required=True, help="why nothing is done about it; kept with your name")
     one.set_defaults(call=dismiss)
 
@@ -140,7 +143,9 @@ def experiment_text(found: Mapping[str, Any], units: Units) -> str:
     plain = ("code", "campaign", "state", "state_reason", "priority", "reason")
     lines = [f"{name:12} {cell(found[name])}" for name in plain if found.get(name) not in (None, "")]
     lines += [
-        f"{name:12} {amounts(found[name], units)}" for name in ("parameters", "outputs") if found.get(name)
+        f"{name:12} {amounts(found[name], units)}"
+        for name in ("parameters", "actual", "outputs")
+        if found.get(name)
     ]
     attempts = [
         (
@@ -158,13 +163,17 @@ def experiment_text(found: Mapping[str, Any], units: Units) -> str:
     results = [
         (
             each.get("id"),
-            each.get("outcome") or "measured",
+            outcome(each),
+            each.get("verdict"),
+            standing(each),
             amounts(each.get("outputs"), units),
             each.get("comment"),
+            None if each.get("kind") in ABOUT else each.get("message"),
         )
         for each in found.get("results") or ()
     ]
     parts = ["\n".join(lines)]
     parts += [table(header, attempts)] if attempts else []
-    parts += [table(("result", "outcome", "outputs", "comment"), results)] if results else []
+    columns = ("result", "outcome", "verdict", "standing", "outputs", "comment", "message")
+    parts += [table(columns, results)] if results else []
     return "\n\n".join(parts)

@@ -9,10 +9,10 @@ from typing import Any
 from labqueue.errors import ConflictError, FieldError, InvalidError, KeyReusedError
 from labqueue.parse import Reader
 from labqueue.problem import Problem
-from labqueue.states import LostLease, State
+from labqueue.states import LostLease, State, Verdict
 from labqueue.strategy import Strategy
 
-from .lab import Campaign, Experiment, Lab, Queue, stamp
+from .lab import Campaign, Experiment, Lab, Queue, Stored, stamp
 from .reading import check, read
 from .results import record
 
@@ -265,7 +265,10 @@ def show_experiment(lab: Lab, each: Experiment, whole: bool = False) -> dict[str
             }
             for one in each.attempts
         ]
-        shown["results"] = [dict(one.body) for one in lab.results if one.experiment == each.id]
+        mine = [one for one in lab.results if one.experiment == each.id]
+        told = [_actual(one) for one in mine if one.verdict == Verdict.ACCEPTED.value]
+        shown["actual"] = {name: value for said in told for name, value in said.items()}
+        shown["results"] = [show_result(lab, one) for one in mine]
         shown["events"] = [one for one in lab.events if one["experiment"] == each.id]
     return shown
 
@@ -284,22 +287,34 @@ def list_experiments(lab: Lab, name: str, query: Query) -> dict[str, Any]:
 
 def list_results(lab: Lab, name: str, query: Query) -> dict[str, Any]:
     lab.campaign(name)
-    rows = []
-    for each in lab.results:
-        experiment = lab.experiments[each.experiment]
-        if experiment.campaign == name:
-            rows.append(
-                {
-                    **each.body,
-                    "experiment": each.experiment,
-                    "code": experiment.code,
-                    "parameters": experiment.parameters,
-                    "verdict": each.verdict,
-                    "message": each.message,
-                    "recorded_at": each.recorded_at,
-                }
-            )
-    return page(rows, query)
+    mine = [each for each in lab.results if lab.experiments[each.experiment].campaign == name]
+    return page([show_result(lab, each) for each in mine], query)
+
+
+def show_result(lab: Lab, each: Stored) -> dict[str, Any]:
+    """As it came, without its lease. Nothing is amended or withdrawn here: what could be used stands."""
+    experiment = lab.experiments[each.experiment]
+    problem = lab.campaigns[experiment.campaign].problem
+    usable = each.verdict in (Verdict.ACCEPTED.value, Verdict.REPLICATE.value)
+    return {
+        **{name: value for name, value in each.body.items() if name != "lease"},
+        "kind": "report",
+        "experiment": each.experiment,
+        "code": experiment.code,
+        "parameters": experiment.parameters,
+        "as_run": problem.ordered({**experiment.parameters, **_actual(each)}),
+        "verdict": each.verdict,
+        "standing": "stands" if usable else None,
+        "replaced": [],
+        "message": each.message,
+        "amends": None,
+        "recorded_at": each.recorded_at,
+    }
+
+
+def _actual(each: Stored) -> Mapping[str, Any]:
+    said = each.body.get("actual")
+    return said if isinstance(said, Mapping) else {}
 
 
 def page(rows: list[dict[str, Any]], query: Query) -> dict[str, Any]:

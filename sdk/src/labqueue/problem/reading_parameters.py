@@ -149,6 +149,14 @@ def _descriptors(
     rows = [_texts(reader, table[each], f"{place}.{each}", "descriptor") for each in table]
     if not all(rows):
         return {}
+    if _wrong_way_round(table, categories):
+        reader.wrong(
+            place,
+            "is given the wrong way round: by descriptor, and not by category.",
+            shown(table),
+            hint=_by_category(table, categories),
+        )
+        return {}
     for extra in [each for each in table if each not in categories]:
         reader.wrong(
             f"{place}.{extra}", "is no category.", extra, list(categories), did_you_mean(extra, categories)
@@ -171,6 +179,26 @@ def _descriptors(
             reader.wrong(f"{place}.{category}.{name}", "is a descriptor that the first row does not have.")
         found[category] = {name: reader.number(row, name, f"{place}.{category}") for name in names}
     return found
+
+
+def _wrong_way_round(table: Mapping[str, Any], categories: Sequence[str]) -> bool:
+    """Is every key something else than a category, and every key inside one?"""
+    inside = [row for row in table.values() if isinstance(row, Mapping) and row]
+    return (
+        0 < len(inside) == len(table)
+        and not any(each in categories for each in table)
+        and all(each in categories for row in inside for each in row)
+    )
+
+
+def _by_category(table: Mapping[str, Any], categories: Sequence[str]) -> str:
+    """The shape, shown by the first category and descriptor where their names are short enough to be read."""
+    shape = "Write {category: {descriptor: number}}"
+    category, descriptor = categories[0], next(iter(table))
+    value = number(table[descriptor].get(category))
+    if value is None or not f"{category}{descriptor}".isprintable() or len(category) + len(descriptor) > 80:
+        return f"{shape}."
+    return f'{shape}: {{"{category}": {{"{descriptor}": {value:g}, ...}}, ...}}.'
 
 
 def _texts(reader: Reader, row: Any, place: str, what: str) -> bool:
