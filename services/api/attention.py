@@ -77,7 +77,8 @@ def _unusable(tx: Transaction, campaigns: Sequence[r.Campaign]) -> Iterator[Json
         if code is None:
             link = f"{API}/campaigns"
         else:
-            do = f"labqueue show {shlex.quote(code)}, then {do} (or correct it: POST {API}/results/{each.id}/amend)"
+            right = f"labqueue amend {shlex.quote(code)} --result {each.id} NAME=VALUE --reason '...'"
+            do = f"labqueue show {shlex.quote(code)}, then {do} or {right}"
             link = f"{API}/experiments/{each.experiment_id}"
         yield _item("result", f"a result of {of} cannot be used", each.reason, do, link)
     if len(found) > SHOWN:

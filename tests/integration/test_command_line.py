@@ -195,6 +195,23 @@ def test_all_of_a_campaign_are_decided_about_at_once(run: Run, tmp_path: Path) -
     assert code == 1 and "snar" in err
 
 
+def test_a_result_is_corrected_and_taken_back(run: Run, tmp_path: Path) -> None:
+    assert run("campaign", "create", "snar.json")[0] == 0
+    run("stage", "snar", "tau=1", "solvent=ethanol")
+    code, _, err = run("withdraw", "snar-1", "--reason", "none yet")
+    assert code == 1 and "no result that could be" in err
+    serve(run, 1)
+    code, _, err = run("amend", "snar-1", "sti=9", "--reason", "a typing error")
+    assert code == 1 and "Did you mean sty?" in err
+    code, out, err = run("amend", "snar-1", "sty=9.5", "tau=1.1", "--reason", "integrated again")
+    assert (code, out.split(".")[0]) == (0, "snar-1 is corrected: sty 9"), err
+    shown = run("show", "snar-1")[1]
+    assert "sty 9.5 g/h" in shown and "tau 1.1 min" in shown and "integrated again" in shown
+    code, out, err = run("withdraw", "snar-1", "--reason", "wrong vial")
+    assert code == 0 and "counts no longer" in out, err
+    assert "9.5" not in run("export", "snar")[1] and "wrong vial" in run("results", "snar")[1]
+
+
 def test_a_front_is_shown_as_one(run: Run, url: str, tmp_path: Path) -> None:
     file = json.loads(json.dumps(CAMPAIGN))
     file["problem"]["outputs"].append({"name": "cost"})

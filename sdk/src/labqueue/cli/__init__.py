@@ -15,7 +15,20 @@ from typing import Any
 from labqueue.errors import LabqueueError, UnavailableError
 from labqueue.problem.numbers import did_you_mean
 
-from . import campaigns, decisions, doctor, edits, learners, models, pools, queues, serving, spools, tables
+from . import (
+    campaigns,
+    corrections,
+    decisions,
+    doctor,
+    edits,
+    learners,
+    models,
+    pools,
+    queues,
+    serving,
+    spools,
+    tables,
+)
 from .show import explain
 
 DESCRIPTION = "Labqueue: claim experiments, run them, never lose a result."
@@ -67,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
         pools,
         queues,
         decisions,
+        corrections,
         spools,
         doctor,
     ):
