@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from fake_broker import FakeCommands
 from fake_store import FakeClock, FakeStore
 
 from labqueue.errors import ConflictError, UnavailableError
 from models.domain import records as r
 from services.ports import Store
+from workers import suggester
+from workers.bootstrap import Context as WorkerContext
 from workers.keeping import keep_alive, let_go
 from workers.pulse import Pulse
 from workers.replay import differences, report
@@ -232,3 +235,17 @@ def test_what_differs_between_then_and_now_is_said_candidate_by_candidate() -> N
     ]
     assert "Suggestion 7 differs:" in report(7, 2, lines) and "Other library versions" in report(7, 2, lines)
     assert "Its deadline cut it" in report(7, 2, lines, cut=True)
+
+
+@pytest.mark.parametrize(("waiting", "turns"), [(0, suggester.IN_A_ROW), (2, 1), (None, suggester.IN_A_ROW)])
+def test_a_campaign_takes_one_turn_where_others_wait(
+    monkeypatch: pytest.MonkeyPatch, store: FakeStore, waiting: int | None, turns: int
+) -> None:
+    commands = FakeCommands()
+    commands.away, commands.untaken = waiting is None, {"suggest": waiting or 0}
+    context = WorkerContext(store, *[None] * 4, commands)  # type: ignore[arg-type]
+    context.__dict__["learner"] = None
+    asked: list[int] = []
+    monkeypatch.setattr(suggester, "flow", lambda *given: asked.append(given[3]) or (1,))
+    suggester.suggest(context, 7)
+    assert asked == [7] * turns
