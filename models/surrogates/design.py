@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from labqueue.problem import Linear, Mixture, Problem
-from labqueue.strategy import FILLING, SOBOL, Strategy
+from labqueue.problem import Categorical, Continuous, Linear, Mixture, Problem
+from labqueue.strategy import AUTO, FILLING, MAXIMIN, SOBOL, Strategy
 
 from .designs import fixed, optimal
 from .designs.filling import BLOCK, shares
@@ -22,6 +22,8 @@ _SHARE = 0.02
 _TRIED = 16 * BLOCK
 #: Candidates of a D-optimal design: listed where there are no more, else half of them inside, half on the edges.
 _CANDIDATES = 600
+#: Of a maximin design: listed where there are no more, else half as many of a Sobol sequence.
+_LISTED = 4096
 _REPAIRED = 40
 #: Of a block of a walk so many points are made to keep the constraints, where it takes a solver.
 _ENOUGH = 32
@@ -61,12 +63,26 @@ def points(
     return found
 
 
+def kind_for(problem: Problem, asked: str) -> str:
+    """The kind of design that is meant by `auto`: maximin where every parameter is one of some values and a category has
+    descriptors (ADR 24), else Sobol; any other is meant as asked."""
+    if asked != AUTO:
+        return asked
+    described = any(isinstance(each, Categorical) and each.descriptors for each in problem.parameters)
+    endless = any(isinstance(each, Continuous) for each in problem.parameters)
+    return MAXIMIN if described and not endless else SOBOL
+
+
 def _key(point: Point) -> tuple[tuple[str, object], ...]:
     return tuple(sorted(point.items()))
 
 
 def _sequence(encoding: Encoding, seed: int, strategy: Strategy | None) -> Iterator[Point]:
     kind, initial = (SOBOL, 1) if strategy is None else (strategy.design.kind, strategy.initial)
+    kind = kind_for(encoding.problem, kind)
+    if kind == MAXIMIN:
+        yield from _maximin(encoding, seed)
+        kind = SOBOL
     if kind == "d_optimal":
         yield from _optimal(encoding.problem, seed, initial)
         kind = SOBOL
@@ -107,7 +123,9 @@ def _walk(encoding: Encoding, seed: int) -> Iterator[Point]:
         fruitless = 0 if valid else fruitless + 1
         if fruitless:
             raise LearningError("The constraints leave no point that can be run; please check their bounds.")
-        for place in _spreading(encoding.encode(valid)):
+        rows = encoding.encode(valid)
+        middle = ((rows - rows.mean(axis=0)) ** 2).sum(axis=1)
+        for place in _spreading(rows, int(np.argmin(middle))):
             yield valid[place]
 
 
@@ -155,6 +173,18 @@ def _optimal(problem: Problem, seed: int, count: int) -> tuple[Point, ...]:
     return tuple(candidates[place] for place in chosen)
 
 
+def _maximin(encoding: Encoding, seed: int) -> Iterator[Point]:
+    """Greedy: each point as far as can be from the nearest before it (Johnson, Moore and Ylvisaker 1990 name what it goes
+    for; the order is that of Gonzalez 1985). The first, and which of equally far ones, are by chance."""
+    candidates = encoding.listed(_LISTED)
+    if candidates is None:
+        candidates = points(encoding, seed_for("inside", seed), 0, _LISTED // 2)
+    order = np.random.default_rng(seed_for("maximin", seed)).permutation(len(candidates))
+    rows = encoding.encode([candidates[place] for place in order])
+    for place in _spreading(rows, first=0) if len(rows) else ():
+        yield candidates[order[place]]
+
+
 def _edges(encoding: Encoding, count: int, seed: int) -> list[Point]:
     """Points at the ends and in the middle of the ranges, moved to where the constraints hold."""
     generator = np.random.default_rng(seed_for("edges", seed))
@@ -167,13 +197,11 @@ def _edges(encoding: Encoding, count: int, seed: int) -> list[Point]:
     return list({_key(point): point for point in found if point is not None}.values())
 
 
-def _spreading(rows: Array) -> list[int]:
+def _spreading(rows: Array, first: int) -> Iterator[int]:
     """An order in which each row is the one farthest from all before it."""
-    order = [int(np.argmin(((rows - rows.mean(axis=0)) ** 2).sum(axis=1)))]
-    nearest = ((rows - rows[order[0]]) ** 2).sum(axis=1)
-    while len(order) < len(rows):
-        nearest[order[-1]] = -1.0
-        order.append(int(np.argmax(nearest)))
-        nearest = np.minimum(nearest, ((rows - rows[order[-1]]) ** 2).sum(axis=1))
-        nearest[order] = -1.0
-    return order
+    nearest, last = np.full(len(rows), np.inf), first
+    for _ in rows:
+        yield last
+        nearest = np.minimum(nearest, ((rows - rows[last]) ** 2).sum(axis=1))
+        nearest[last] = -1.0
+        last = int(np.argmax(nearest))

@@ -27,7 +27,7 @@ from .expected import chances, expected
 from .feasible import Feasibility
 from .fitting import Files, seeded, usable
 from .goals import Goals
-from .pools import PoolSpace
+from .pools import DESIGNS, PoolSpace
 from .reasons import Sentences
 from .refresh import Ask, Choice, choose
 from .search import Effort
@@ -115,10 +115,19 @@ def _designed(snapshot: Snapshot, space: Space) -> list[Candidate]:
     if strategy.method != DESIGN_ALONE and strategy.design.kind in FILLING:
         left = min(left, max(strategy.initial - snapshot.designed, 0))
     drawn = _draw(snapshot, space, left, _taken(snapshot))
+    kind = _kind(snapshot, space)
     return [
-        Candidate(point, reasons.design(snapshot.designed + number, strategy), {}, DESIGN)
+        Candidate(point, reasons.design(snapshot.designed + number, strategy, kind), {}, DESIGN)
         for number, point in enumerate(drawn)
     ]
+
+
+def _kind(snapshot: Snapshot, space: Space) -> str | None:
+    """Of the design; None: spread over a pool, whatever else was asked for."""
+    asked = snapshot.strategy.design.kind
+    if isinstance(space, PoolSpace):
+        return asked if asked in DESIGNS else None
+    return design.kind_for(snapshot.problem, asked)
 
 
 def _draw(

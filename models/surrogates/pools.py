@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labqueue.problem import ROW, Pool
+from labqueue.strategy import MAXIMIN
 
 from .encoding import Array
 from .seeds import seed_for
@@ -30,7 +31,9 @@ Places = NDArray[np.int64]
 Files = Callable[[str], Path]
 
 _MAGIC = b"LABQPOOL"
-_BY_CHANCE = "random"  # the design that is not spread over the pool
+_BY_CHANCE = "random"
+#: The designs that a pool has besides the one that spreads over it.
+DESIGNS = (_BY_CHANCE, MAXIMIN)
 #: So many rows are looked at in one search; of larger pools a part that differs from one search to the next.
 MOST = 200_000
 _NEAR = 2_000  # of those, the nearest neighbours of the best rows so far
@@ -156,7 +159,8 @@ class PoolSpace:
 
     def design(self, kind: str, seed: int, start: int, count: int, taken: Sequence[Point]) -> list[Point]:
         """`count` rows of the sequence that `seed` names, from index `start` on, none of them in `taken`: by chance
-        (`random`), else spread over the pool. Fewer only where the pool holds no more."""
+        (`random`), each as far as can be from those before it (`maximin`), else spread over the pool. Fewer only where
+        the pool holds no more."""
         gone = set(self.places(taken).tolist())
         found: list[Point] = []
         for index, place in enumerate(self._sequence(kind, seed)):
@@ -172,16 +176,16 @@ class PoolSpace:
 
     def _sequence(self, kind: str, seed: int) -> Iterator[int]:
         if kind != _BY_CHANCE:
-            yield from self._spread(seed)
+            yield from self._spread(seed, farthest=kind == MAXIMIN)
         yield from self._by_chance(seed)
 
     def _by_chance(self, seed: int) -> Iterator[int]:
         yield from (int(place) for place in np.random.default_rng(seed).permutation(self.rows))
 
-    def _spread(self, seed: int) -> Iterator[int]:
+    def _spread(self, seed: int, farthest: bool = False) -> Iterator[int]:
         """Greedy k-means++ (Arthur and Vassilvitskii 2007) over a part of the rows: each is drawn with the square of
         its distance from those before it, and the best of a few draws is taken. Far rows come early, lone ones need
-        not."""
+        not, unless always the `farthest` is taken."""
         generator = np.random.default_rng(seed_for("spread", seed))
         places = generator.permutation(self.rows)[:_SPREAD]
         rows = self.features(places)
@@ -193,6 +197,9 @@ class PoolSpace:
             nearest[chosen] = 0.0
             if nearest.sum() <= 0.0:
                 return
+            if farthest:
+                chosen = int(np.argmax(nearest))
+                continue
             drawn = generator.choice(len(rows), size=4, p=nearest / nearest.sum())
             left = [np.minimum(nearest, ((rows - rows[each]) ** 2).sum(axis=1)).sum() for each in drawn]
             chosen = int(drawn[int(np.argmin(left))])

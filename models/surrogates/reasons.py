@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from labqueue.problem import DESIRABILITY, MAXIMIZE, MINIMIZE, Objective, OutcomeConstraint, Problem
-from labqueue.strategy import DESIGN, FILLING, SOBOL, Strategy
+from labqueue.strategy import DESIGN, FILLING, MAXIMIN, SOBOL, Strategy
 
 from .values import SCORE
 
@@ -17,6 +17,7 @@ _DESIGNS = {
     "latin_hypercube": "Latin hypercube",
     "halton": "Halton design",
     "random": "random design",
+    MAXIMIN: "maximin design",
     "full_factorial": "full factorial design",
     "fractional_factorial": "fractional factorial design",
     "central_composite": "central composite design",
@@ -24,7 +25,13 @@ _DESIGNS = {
     "plackett_burman": "Plackett-Burman design",
     "d_optimal": "D-optimal design",
 }
-_FILLS = (SOBOL, "latin_hypercube", "halton")
+_EVENLY = ", which fills the space evenly"
+_WHY = {
+    SOBOL: _EVENLY,
+    "latin_hypercube": _EVENLY,
+    "halton": _EVENLY,
+    MAXIMIN: ", each as far as can be from those before it",
+}
 #: What a function looks for, where that is not the best expected improvement.
 _LOOKS_FOR = {
     "ucb": "Chosen by its optimistic end",
@@ -42,14 +49,14 @@ _LEARNS = ("uncertainty", "entropy", "disagreement", "random")
 _HARDLY = 0.005
 
 
-def design(number: int, strategy: Strategy) -> str:
-    """For the point of index `number` of a design."""
-    kind = strategy.design.kind
-    why = ", which fills the space evenly" if kind in _FILLS else ""
+def design(number: int, strategy: Strategy, kind: str | None) -> str:
+    """For the point of index `number` of a design of this kind; None: spread over a pool."""
+    name = "design" if kind is None else _DESIGNS[kind]
+    why = ", spread over the pool" if kind is None else _WHY.get(kind, "")
     if strategy.method == DESIGN:
-        return f"Point {number + 1} of a {_DESIGNS[kind]}{why}."
-    total = f" of {strategy.initial}" if kind in FILLING else ""
-    return f"Point {number + 1}{total} of the initial {_DESIGNS[kind]}{why}."
+        return f"Point {number + 1} of a {name}{why}."
+    total = f" of {strategy.initial}" if kind is None or kind in FILLING else ""
+    return f"Point {number + 1}{total} of the initial {name}{why}."
 
 
 def fallback(why: str) -> str:

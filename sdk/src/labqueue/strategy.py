@@ -14,12 +14,14 @@ AHEAD, SEQUENTIAL = "ahead", "sequential"
 BAYESIAN, DESIGN, CALLER, LEARNER = "bayesian", "design", "caller", "learner"
 AUTO = "auto"
 
-SOBOL = "sobol"
+SOBOL, MAXIMIN = "sobol", "maximin"
 DESIGNS = (
+    AUTO,
     SOBOL,
     "latin_hypercube",
     "halton",
     "random",
+    MAXIMIN,
     "full_factorial",
     "fractional_factorial",
     "central_composite",
@@ -28,7 +30,7 @@ DESIGNS = (
     "d_optimal",
 )
 #: These fill a space with as many points as wanted; the others have a number of points of their own.
-FILLING = (SOBOL, "latin_hypercube", "halton", "random", "d_optimal")
+FILLING = (AUTO, SOBOL, "latin_hypercube", "halton", "random", MAXIMIN, "d_optimal")
 
 #: Points of a design.
 POINT_LIMIT = 10_000
@@ -63,13 +65,15 @@ FALLBACKS = (BAYESIAN, DESIGN)
 class Design:
     """The initial design.
 
-    kind    Sobol, Latin hypercube, Halton, random and D-optimal ones have as many points as `Strategy.initial`;
-            factorial, central composite, Box-Behnken and Plackett-Burman ones have a number of their own
+    kind    Sobol, Latin hypercube, Halton, random, maximin and D-optimal ones have as many points as
+            `Strategy.initial`; factorial, central composite, Box-Behnken and Plackett-Burman ones have a number of
+            their own. `auto`: maximin where every parameter is one of some values and a category has descriptors,
+            else Sobol
     levels  of each continuous parameter in a full factorial (a parameter of fewer values has those)
     center  how many centre points are added to a design that has levels
     """
 
-    kind: str = SOBOL
+    kind: str = AUTO
     levels: int = 2
     center: int = 0
 
@@ -269,7 +273,7 @@ def _read_design(reader: Reader, body: Any) -> Design:
     fields = {"kind": body} if isinstance(body, str) else reader.object(body or {}, place)
     reader.only(fields, ("kind", "levels", "center"), place)
     return Design(
-        reader.choice(fields, "kind", place, DESIGNS, default=SOBOL),
+        reader.choice(fields, "kind", place, DESIGNS, default=AUTO),
         reader.whole(fields, "levels", place, default=2, low=2, high=POINT_LIMIT),
         reader.whole(fields, "center", place, default=0, high=POINT_LIMIT),
     )

@@ -9,7 +9,7 @@ import pytest
 from surrogate_problems import CURVED, EVERY_KIND, FINITE, HILL, MIXED, PLATE, category, number, problem
 
 from labqueue.problem import Linear, Problem
-from labqueue.strategy import DESIGNS, FILLING, Design, Strategy
+from labqueue.strategy import AUTO, DESIGNS, FILLING, MAXIMIN, SOBOL, Design, Strategy
 from models.domain.design_size import size
 from models.surrogates import design
 from models.surrogates.designs import optimal
@@ -202,6 +202,57 @@ def test_points_that_would_be_moved_onto_each_other_are_not_run_twice() -> None:
         points = design.points(Encoding(whole), 3, 0, 100, strategy=plan)
         inside = {(0, 0, 0), (0.5, 0, 0), (0, 0.5, 0), (0, 0, 0.5)}
         assert sorted(tuple(point[name] for name in "abc") for point in points) == sorted(inside)
+
+
+# Maximin
+
+ALIKE = {"a": {"size": 0.0}, "b": {"size": 0.1}, "c": {"size": 0.2}, "odd": {"size": 5.0}}
+DESCRIBED = {"name": "ligand", "kind": "categorical", "categories": list(ALIKE), "descriptors": ALIKE}
+LIGANDS = problem(
+    DESCRIBED, category("base", "K", "Cs", "Na"), {"name": "t", "kind": "discrete", "values": [90, 105, 120]}
+)
+
+
+@pytest.mark.parametrize("space", ["described", "plate"])
+def test_each_point_of_a_maximin_design_is_as_far_from_those_before_it_as_any_can_be(space: str) -> None:
+    encoding = Encoding({"described": LIGANDS, "plate": PLATE}[space])
+    every = encoding.encode(encoding.listed(10_000) or [])
+    rows = encoding.encode(design.points(encoding, 3, 0, 8, strategy=strategy(MAXIMIN)))
+    for count in range(1, len(rows)):
+        gaps = ((every[:, None] - rows[:count]) ** 2).sum(-1).min(axis=1)
+        assert ((rows[count] - rows[:count]) ** 2).sum(-1).min() == pytest.approx(gaps.max())
+
+
+def test_a_maximin_design_tries_what_is_like_nothing_else_early_whatever_the_seed() -> None:
+    plan = strategy(MAXIMIN)
+    for seed in range(20):
+        points = design.points(Encoding(LIGANDS), seed, 0, 2, strategy=plan)
+        assert "odd" in {point["ligand"] for point in points}
+
+
+def test_a_maximin_design_of_ranges_begins_near_their_corners() -> None:
+    rows = coded(design.points(Encoding(FOUR), 3, 0, 8, strategy=strategy(MAXIMIN)))
+    assert np.abs(rows[1:]).mean() > 0.7, "points that are spread evenly: 0.5"
+
+
+def test_a_maximin_design_gives_every_point_of_a_finite_space_once() -> None:
+    encoding = Encoding(LIGANDS)
+    points = design.points(encoding, 3, 0, 100, strategy=strategy(MAXIMIN))
+    assert sorted(map(key, points)) == sorted(map(key, encoding.every()))
+
+
+def test_auto_is_maximin_where_categories_of_a_finite_space_are_described() -> None:
+    named = problem(
+        category("base", "K", "Cs", "Na"), {"name": "t", "kind": "discrete", "values": [90, 105, 120]}
+    )
+    beside = problem(DESCRIBED, number("a"))
+    for whole, kind in ((LIGANDS, MAXIMIN), (named, SOBOL), (beside, SOBOL), (HILL, SOBOL)):
+        assert design.kind_for(whole, AUTO) == kind
+        meant, auto = (
+            design.points(Encoding(whole), 4, 0, 6, strategy=strategy(each)) for each in (kind, AUTO)
+        )
+        assert meant == auto
+        assert design.kind_for(whole, "halton") == "halton"
 
 
 # D-optimal

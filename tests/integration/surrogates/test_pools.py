@@ -101,7 +101,7 @@ def test_files_that_are_none(pool: Pool, tmp_path: Path) -> None:
 # Designs
 
 
-@pytest.mark.parametrize("kind", ["sobol", "random"])
+@pytest.mark.parametrize("kind", ["sobol", "random", "maximin"])
 def test_a_design_goes_on_where_it_stopped(space: PoolSpace, kind: str) -> None:
     whole = space.design(kind, 5, 0, 12, [])
     assert len({each["row"] for each in whole}) == 12
@@ -122,9 +122,18 @@ def test_a_design_spreads_over_the_pool(space: PoolSpace) -> None:
     assert spread < 0.9 * chance
 
 
+def test_a_maximin_design_of_a_pool_takes_the_lone_rows(space: PoolSpace) -> None:
+    def nearest(kind: str, seed: int) -> float:
+        rows = space.encode(space.design(kind, seed, 0, 12, []))
+        return float((((rows[:, None] - rows) ** 2).sum(-1) + 1e9 * np.eye(12)).min())
+
+    for seed in range(5):
+        assert nearest("maximin", seed) > nearest("sobol", seed)
+
+
 def test_a_design_uses_up_a_pool_and_then_ends(tmp_path: Path) -> None:
     space = PoolSpace.of(pool_of(tmp_path, {"x": [1, 1, 1, 2]}), files_in(tmp_path))
-    for kind in ("sobol", "random"):
+    for kind in ("sobol", "random", "maximin"):
         assert {each["row"] for each in space.design(kind, 1, 0, 9, [])} == {"r0", "r1", "r2", "r3"}
         assert len(space.design(kind, 1, 3, 9, [{"row": "r2"}])) == 3
 
@@ -158,9 +167,13 @@ def ids(found: Suggestion) -> list[str]:
 
 def test_the_initial_design_is_spread_over_the_pool(pool: Pool, space: PoolSpace, tmp_path: Path) -> None:
     given = snapshot(pool, space, 0, designed=0, count=5)
-    assert [each.parameters for each in ask(given, tmp_path).candidates] == space.design(
+    found = ask(given, tmp_path).candidates
+    assert [each.parameters for each in found] == space.design(
         "sobol", learner.seed_for("design", 7), 0, 5, []
     )
+    assert found[1].reason == "Point 2 of 8 of the initial design, spread over the pool."
+    farthest = ask(snapshot(pool, space, 0, designed=0, count=5, strategy={"design": "maximin"}), tmp_path)
+    assert farthest.candidates[1].reason.startswith("Point 2 of 8 of the initial maximin design, each as far")
 
 
 def test_the_model_chooses_rows_once_and_the_same_again(pool: Pool, space: PoolSpace, tmp_path: Path) -> None:
