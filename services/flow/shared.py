@@ -40,20 +40,20 @@ def storable(value: Any) -> Any:
     return value
 
 
-def unknown(kind: str, name: Any, known: Iterable[str]) -> NotFoundError:
+def unknown(kind: str, name: Any, known: Iterable[str], remedy: str = "") -> NotFoundError:
     names = sorted(known)
     shown = ", ".join(names[:10]) or "none yet"
     hint = did_you_mean(name, names)
     message = f"There is no {kind} {str(name)[:NAME_LIMIT]!r}."
-    return NotFoundError(
-        message, errors=[FieldError(kind, "is not known.", str(name)[:NAME_LIMIT], shown, hint)]
-    )
+    wrong = f"is not known. {remedy}".strip()
+    return NotFoundError(message, errors=[FieldError(kind, wrong, str(name)[:NAME_LIMIT], shown, hint)])
 
 
 def queue_of(tx: Transaction, name: str, *, lock: bool = False) -> r.Queue:
     queue = tx.queues.lock(name) if lock else tx.queues.get(name)
     if queue is None:
-        raise unknown("queue", name, (each.name for each in tx.queues.all()))
+        remedy = "`labqueue queue create NAME` makes one; so does a campaign with a queue_policy."
+        raise unknown("queue", name, (each.name for each in tx.queues.all()), remedy)
     return queue
 
 

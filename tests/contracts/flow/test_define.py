@@ -87,9 +87,11 @@ def test_a_problem_without_a_feasible_point_is_refused(lab: Lab) -> None:
     assert "1 * temperature <= 30; 1 * temperature >= 40." in caught.value.errors[0].message
 
 
-def test_an_unknown_queue_is_named_with_the_nearest(lab: Lab) -> None:
-    lab.queue("flow-reactor")
+def test_an_unknown_queue_is_named_with_the_nearest_and_with_how_one_is_made(lab: Lab) -> None:
     new = define.NewCampaign("snar", "flow-reaktor", "anna", PROBLEM, {})
+    with pytest.raises(NotFoundError, match="labqueue queue create NAME` makes one"):
+        define.create_campaign(lab.store, lab.ids, new, PERSON)
+    lab.queue("flow-reactor")
     with pytest.raises(NotFoundError, match="Did you mean flow-reactor"):
         define.create_campaign(lab.store, lab.ids, new, PERSON)
 
