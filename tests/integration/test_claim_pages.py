@@ -39,11 +39,15 @@ class Reader:
 
     def __init__(self, url: str, store: PostgresStore) -> None:
         self._database = psycopg.connect(url, autocommit=True)
+        # Its pages would be counted among those of the claims, whenever it happens to come.
+        self._database.execute("ALTER TABLE experiments SET (autovacuum_enabled = off)")
         self._store = store
         self._claims = 0
 
     def settle(self) -> None:
         self._database.execute("VACUUM ANALYZE experiments")
+        # Or else what it touched itself would be counted up to a second later.
+        self._database.execute("SELECT pg_stat_force_next_flush()")
 
     def touched(self, many: int = 10) -> dict[str, float]:
         """Pages of `experiments` and of all tables' indexes that one claim touches, over `many` of them."""
