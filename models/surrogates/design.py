@@ -12,6 +12,7 @@ from labqueue.strategy import AUTO, FILLING, MAXIMIN, SOBOL, Strategy
 
 from .designs import fixed, optimal
 from .designs.filling import BLOCK, shares
+from .designs.maximin import farthest
 from .designs.walk import Walk, drawn
 from .encoding import Array, Encoding
 from .seeds import seed_for
@@ -125,7 +126,7 @@ def _walk(encoding: Encoding, seed: int) -> Iterator[Point]:
             raise LearningError("The constraints leave no point that can be run; please check their bounds.")
         rows = encoding.encode(valid)
         middle = ((rows - rows.mean(axis=0)) ** 2).sum(axis=1)
-        for place in _spreading(rows, int(np.argmin(middle))):
+        for place in farthest(rows, int(np.argmin(middle))):
             yield valid[place]
 
 
@@ -174,14 +175,13 @@ def _optimal(problem: Problem, seed: int, count: int) -> tuple[Point, ...]:
 
 
 def _maximin(encoding: Encoding, seed: int) -> Iterator[Point]:
-    """Greedy: each point as far as can be from the nearest before it (Johnson, Moore and Ylvisaker 1990 name what it goes
-    for; the order is that of Gonzalez 1985). The first, and which of equally far ones, are by chance."""
+    """The first point, and which of equally far ones comes first, are by chance."""
     candidates = encoding.listed(_LISTED)
     if candidates is None:
         candidates = points(encoding, seed_for("inside", seed), 0, _LISTED // 2)
     order = np.random.default_rng(seed_for("maximin", seed)).permutation(len(candidates))
     rows = encoding.encode([candidates[place] for place in order])
-    for place in _spreading(rows, first=0) if len(rows) else ():
+    for place in farthest(rows):
         yield candidates[order[place]]
 
 
@@ -195,13 +195,3 @@ def _edges(encoding: Encoding, count: int, seed: int) -> list[Point]:
     broken = [place for place, point in enumerate(found) if point is None]
     found += encoding.decode_many(rows[broken[:_REPAIRED]])
     return list({_key(point): point for point in found if point is not None}.values())
-
-
-def _spreading(rows: Array, first: int) -> Iterator[int]:
-    """An order in which each row is the one farthest from all before it."""
-    nearest, last = np.full(len(rows), np.inf), first
-    for _ in rows:
-        yield last
-        nearest = np.minimum(nearest, ((rows - rows[last]) ** 2).sum(axis=1))
-        nearest[last] = -1.0
-        last = int(np.argmax(nearest))

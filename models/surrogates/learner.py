@@ -18,7 +18,7 @@ from labqueue.problem import Problem
 from labqueue.strategy import DESIGN as DESIGN_ALONE
 from labqueue.strategy import FILLING, Strategy
 
-from . import design, fitting, reasons
+from . import design, fitting, pools, reasons
 from .acquisition import Situation, complete, partial
 from .cost import Cost
 from .data import Space, tensor
@@ -27,7 +27,7 @@ from .expected import chances, expected
 from .feasible import Feasibility
 from .fitting import Files, seeded, usable
 from .goals import Goals
-from .pools import DESIGNS, PoolSpace
+from .pools import PoolSpace
 from .reasons import Sentences
 from .refresh import Ask, Choice, choose
 from .search import Effort
@@ -123,10 +123,10 @@ def _designed(snapshot: Snapshot, space: Space) -> list[Candidate]:
 
 
 def _kind(snapshot: Snapshot, space: Space) -> str | None:
-    """Of the design; None: spread over a pool, whatever else was asked for."""
+    """Of the design, as `reasons` has it."""
     asked = snapshot.strategy.design.kind
     if isinstance(space, PoolSpace):
-        return asked if asked in DESIGNS else None
+        return pools.kind_for(asked)
     return design.kind_for(snapshot.problem, asked)
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from labqueue.problem import ROW, Pool
 from labqueue.strategy import MAXIMIN
 
+from .designs.maximin import farthest
 from .encoding import Array
 from .seeds import seed_for
 from .values import LearningError, Point
@@ -32,14 +33,17 @@ Files = Callable[[str], Path]
 
 _MAGIC = b"LABQPOOL"
 _BY_CHANCE = "random"
-#: The designs that a pool has besides the one that spreads over it.
-DESIGNS = (_BY_CHANCE, MAXIMIN)
 #: So many rows are looked at in one search; of larger pools a part that differs from one search to the next.
 MOST = 200_000
 _NEAR = 2_000  # of those, the nearest neighbours of the best rows so far
 _CENTERS = 8
 _SPREAD = 4_096  # rows that a design is spread over
 _CHUNK_CELLS = 1 << 18
+
+
+def kind_for(asked: str) -> str | None:
+    """The kind of design that a pool has: `random` and `maximin` as asked; None: spread over the pool, whatever else was."""
+    return asked if asked in (_BY_CHANCE, MAXIMIN) else None
 
 
 @dataclass(frozen=True)
@@ -175,20 +179,27 @@ class PoolSpace:
         return found
 
     def _sequence(self, kind: str, seed: int) -> Iterator[int]:
-        if kind != _BY_CHANCE:
-            yield from self._spread(seed, farthest=kind == MAXIMIN)
+        if kind == MAXIMIN:
+            _, places, rows = self._part(seed)
+            yield from (int(places[each]) for each in farthest(rows))
+        elif kind != _BY_CHANCE:
+            yield from self._spread(seed)
         yield from self._by_chance(seed)
 
     def _by_chance(self, seed: int) -> Iterator[int]:
         yield from (int(place) for place in np.random.default_rng(seed).permutation(self.rows))
 
-    def _spread(self, seed: int, farthest: bool = False) -> Iterator[int]:
-        """Greedy k-means++ (Arthur and Vassilvitskii 2007) over a part of the rows: each is drawn with the square of
-        its distance from those before it, and the best of a few draws is taken. Far rows come early, lone ones need
-        not, unless always the `farthest` is taken."""
+    def _part(self, seed: int) -> tuple[np.random.Generator, Places, Array]:
+        """What drew them, places of rows that a design is spread over, in an order by chance, and the rows themselves."""
         generator = np.random.default_rng(seed_for("spread", seed))
         places = generator.permutation(self.rows)[:_SPREAD]
-        rows = self.features(places)
+        return generator, places, self.features(places)
+
+    def _spread(self, seed: int) -> Iterator[int]:
+        """Greedy k-means++ (Arthur and Vassilvitskii 2007) over a part of the rows: each is drawn with the square of
+        its distance from those before it, and the best of a few draws is taken. Far rows come early, lone ones need
+        not."""
+        generator, places, rows = self._part(seed)
         nearest = np.full(len(rows), math.inf)
         chosen = 0  # the order is by chance: so is the first
         while True:
@@ -197,9 +208,6 @@ class PoolSpace:
             nearest[chosen] = 0.0
             if nearest.sum() <= 0.0:
                 return
-            if farthest:
-                chosen = int(np.argmax(nearest))
-                continue
             drawn = generator.choice(len(rows), size=4, p=nearest / nearest.sum())
             left = [np.minimum(nearest, ((rows - rows[each]) ** 2).sum(axis=1)).sum() for each in drawn]
             chosen = int(drawn[int(np.argmin(left))])

@@ -7,14 +7,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from fake_blobs import FakeBlobs
 from fake_broker import FakeCommands
-from fake_store import FakeClock, FakeStore
+from fake_learner import FakeLearner
+from fake_store import FakeClock, FakeIds, FakeStore
 
 from labqueue.errors import ConflictError, UnavailableError
 from models.domain import records as r
+from services.broker.wake import Wake
 from services.ports import Store
 from workers import suggester
 from workers.bootstrap import Context as WorkerContext
+from workers.courier import HttpCourier
 from workers.keeping import keep_alive, let_go
 from workers.pulse import Pulse
 from workers.replay import differences, report
@@ -243,8 +247,9 @@ def test_a_campaign_takes_one_turn_where_others_wait(
 ) -> None:
     commands = FakeCommands()
     commands.away, commands.untaken = waiting is None, {"suggest": waiting or 0}
-    context = WorkerContext(store, *[None] * 4, commands)  # type: ignore[arg-type]
-    context.__dict__["learner"] = None
+    wake = Wake("redis://localhost/0")  # connects when it is first used
+    context = WorkerContext(store, FakeIds(), wake, HttpCourier(), FakeBlobs(), commands)
+    vars(context)["learner"] = FakeLearner()  # no need to load torch
     asked: list[int] = []
     monkeypatch.setattr(suggester, "flow", lambda *given: asked.append(given[3]) or (1,))
     suggester.suggest(context, 7)
